@@ -1,0 +1,112 @@
+//! What must be, with every name, address and content decided: one [`Stack`] a CloudFormation stack.
+use crate::prelude::*;
+use crate::scalar::Name;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The stages of an AWS site, in the order in which they are applied. The steps of a stage run side by side.
+///
+/// Balancers come before machines: an Auto Scaling Group can only name a load balancer that exists
+/// (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/attach-load-balancer-asg.html>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Customer-managed keys.
+    Keys,
+    /// VPC, subnets, routes, security groups.
+    Network,
+    /// VPN, peering, registry, logs, endpoints.
+    Edge,
+    /// What outlives machines: volumes, addresses, secrets, buckets.
+    Data,
+    /// The API's balancer and the declared ones.
+    Balancers,
+    /// The machines of the API and etcd.
+    ControlPlane,
+    /// The workers.
+    Pools,
+}
+
+impl Stage {
+    /// The stage's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Network => "network",
+            Self::Edge => "edge",
+            Self::Data => "data",
+            Self::Balancers => "balancers",
+            Self::ControlPlane => "control-plane",
+            Self::Pools => "pools",
+        }
+    }
+}
+
+/// A site as it must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Desired {
+    /// The site.
+    pub site: Name,
+    /// Its stacks, in order of stage, then name.
+    pub stacks: Vec<Stack>,
+    /// The node configurations that the stacks point to.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// A CloudFormation stack as it must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stack {
+    /// The stack's name.
+    pub name: String,
+    /// When it is applied.
+    pub stage: Stage,
+    /// The template's text, as it is sent.
+    pub body: String,
+    /// The template, parsed.
+    pub template: Value,
+    /// Its parameters' values.
+    pub parameters: BTreeMap<String, Parameter>,
+    /// The tags of the stack, which CloudFormation passes on to what is in it.
+    pub tags: BTreeMap<String, String>,
+    /// How many machines run from it, for the plan's impact.
+    pub nodes: u16,
+}
+
+/// Where a parameter's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Parameter {
+    /// A value that is known now.
+    Value(String),
+    /// An output of another stack, known once that stack is made.
+    Output {
+        /// The other stack's name.
+        stack: String,
+        /// The output's name.
+        output: String,
+    },
+}
+
+/// A node configuration, kept in S3 under its own digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Who boots from it: `control-plane-a`, `pool-general`.
+    pub role: String,
+    /// The object's key in the site's artifact bucket.
+    pub key: String,
+    /// SHA-512 of the content, in hexadecimal.
+    pub sha512: String,
+    /// The content: Ignition JSON.
+    pub content: String,
+    /// The user data that points to it, as the machine receives it.
+    pub user_data: String,
+}
+
+/// The largest template that CloudFormation takes inline, in bytes
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
+pub const INLINE_TEMPLATE_BYTES: usize = 51_200;
+/// The largest template that CloudFormation takes from S3, in bytes (same source).
+pub const MAX_TEMPLATE_BYTES: usize = 1 << 20;
+/// The largest user data that EC2 takes, in bytes before base64
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html>).
+pub const MAX_USER_DATA_BYTES: usize = 16_384;

@@ -1,0 +1,250 @@
+//! All sites together: what must hold between them, and the way from inventories to valid sites.
+use crate::fault::{Fault, Path, did_you_mean};
+use crate::inventory::{Content, Inventory, aws, onprem};
+use crate::lock::Lock;
+use crate::prelude::*;
+use crate::scalar::{Cidr, Name};
+use crate::site::{Aws, OnPrem, PeerOther, PeerSide, Report, Site, VpnEnd, check_aws, check_onprem};
+
+/// All valid sites, by name.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Estate {
+    sites: BTreeMap<Name, Site>,
+}
+
+impl Estate {
+    /// Validates inventories alone and together. `lock` is the estate's lock file, if there is one.
+    ///
+    /// # Errors
+    /// Every fault of every inventory, sorted by file and place.
+    pub fn new(inventories: &[Inventory], lock: Option<&Lock>) -> Result<Self, Vec<Fault>> {
+        let mut reports: Vec<Report<'_>> = inventories.iter().map(Report::new).collect();
+        for (inventory, report) in inventories.iter().zip(&mut reports) {
+            match &inventory.content {
+                Content::Aws(site) => check_aws(site, report),
+                Content::OnPrem(site) => check_onprem(site, report),
+            }
+        }
+        let all: Vec<&Content> = inventories.iter().map(|inventory| &inventory.content).collect();
+        names(&all, &mut reports);
+        overlaps(&all, &mut reports);
+        let mut sites = BTreeMap::new();
+        for (index, content) in all.iter().enumerate() {
+            let site = match content {
+                Content::OnPrem(site) => Some(Site::OnPrem(Box::new(OnPrem::new((**site).clone())))),
+                Content::Aws(site) => {
+                    let peers = peers(site, &all, &mut reports[index]);
+                    let ends = vpn_ends(site, &all, &mut reports[index]);
+                    let pins = pins(site, lock, &mut reports[index]);
+                    pins.map(|pins| Site::Aws(Box::new(Aws::new((**site).clone(), pins, peers, ends))))
+                }
+            };
+            if let Some(site) = site {
+                sites.insert(site.name().clone(), site);
+            }
+        }
+        let mut faults: Vec<Fault> = reports.into_iter().flat_map(|report| report.faults).collect();
+        faults.sort();
+        faults.dedup();
+        if faults.is_empty() { Ok(Self { sites }) } else { Err(faults) }
+    }
+
+    /// The sites, by name.
+    pub fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.sites.values()
+    }
+
+    /// The site of that name.
+    pub fn site(&self, name: &str) -> Option<&Site> {
+        self.sites.iter().find(|(site, _)| site.as_str() == name).map(|(_, site)| site)
+    }
+}
+
+fn name_of(content: &Content) -> &Name {
+    match content {
+        Content::Aws(site) => &site.name,
+        Content::OnPrem(site) => &site.name,
+    }
+}
+
+/// The networks by which other sites reach this one.
+fn networks_of(content: &Content) -> Vec<(Path, Cidr)> {
+    let path = Path::root().at("network");
+    match content {
+        Content::Aws(site) => vec![(path.at("cidr"), site.network.cidr)],
+        Content::OnPrem(site) => site.network.cidrs.iter().enumerate().map(|(i, cidr)| (path.at("cidrs").at(i), *cidr)).collect(),
+    }
+}
+
+fn find_aws<'a>(all: &[&'a Content], name: &Name) -> Option<&'a aws::AwsSite> {
+    all.iter().find_map(|content| match content {
+        Content::Aws(site) if site.name == *name => Some(&**site),
+        _ => None,
+    })
+}
+
+fn find_onprem<'a>(all: &[&'a Content], name: &Name) -> Option<&'a onprem::OnPremSite> {
+    all.iter().find_map(|content| match content {
+        Content::OnPrem(site) if site.name == *name => Some(&**site),
+        _ => None,
+    })
+}
+
+fn names(all: &[&Content], reports: &mut [Report<'_>]) {
+    for (index, content) in all.iter().enumerate() {
+        if all[..index].iter().any(|other| name_of(other) == name_of(content)) {
+            reports[index].fault(&Path::root().at("name"), format!("another site of the estate is named `{}`", name_of(content)), "the name begins the name of everything in the site: choose another".to_owned());
+        }
+        let earlier = |test: &dyn Fn(&Content) -> bool| all[..index].iter().find(|other| test(other)).map(|other| name_of(other).clone());
+        match content {
+            Content::Aws(site) => {
+                let same = |other: &Content| matches!(other, Content::Aws(other) if other.domain == site.domain);
+                if let Some(other) = earlier(&same) {
+                    reports[index].fault(&Path::root().at("domain"), format!("`{other}` has the domain {} too", site.domain), "two private zones of one name hide each other's records".to_owned());
+                }
+            }
+            Content::OnPrem(site) => {
+                let Some(gateway) = &site.network.vpn_gateway else { continue };
+                let same = |other: &Content| matches!(other, Content::OnPrem(other) if other.network.vpn_gateway.as_ref().is_some_and(|g| g.address == gateway.address));
+                if let Some(other) = earlier(&same) {
+                    reports[index].fault(&Path::root().at("network").at("vpnGateway").at("address"), format!("`{other}` has its VPN gateway at {} too", gateway.address), None);
+                }
+            }
+        }
+    }
+}
+
+/// Sites of one estate come to be joined sooner or later, so none may share addresses with another; and the pods and
+/// services of a site must be clear of every network that the estate routes.
+fn overlaps(all: &[&Content], reports: &mut [Report<'_>]) {
+    for (index, content) in all.iter().enumerate() {
+        for (path, cidr) in networks_of(content) {
+            for other in &all[..index] {
+                if let Some((_, clash)) = networks_of(other).into_iter().find(|(_, clash)| clash.overlaps(&cidr)) {
+                    reports[index].fault(&path, format!("{cidr} overlaps {clash} of the site `{}`", name_of(other)), "sites of one estate must not share addresses, or they can never be joined".to_owned());
+                }
+            }
+        }
+        let kubernetes = match content {
+            Content::Aws(site) => &site.kubernetes,
+            Content::OnPrem(site) => &site.kubernetes,
+        };
+        for (key, cidr) in [("podCidr", kubernetes.pod_cidr), ("serviceCidr", kubernetes.service_cidr)] {
+            for other in all.iter().filter(|other| name_of(other) != name_of(content)) {
+                if let Some((_, clash)) = networks_of(other).into_iter().find(|(_, clash)| clash.overlaps(&cidr)) {
+                    reports[index].fault(&Path::root().at("kubernetes").at(key), format!("{cidr} overlaps {clash} of the site `{}`", name_of(other)), "pods could not reach that site".to_owned());
+                }
+            }
+            if let Content::Aws(site) = content {
+                for (i, peering) in site.peering.iter().enumerate() {
+                    let aws::Peer::Vpc(vpc) = &peering.with else { continue };
+                    if let Some(clash) = vpc.cidrs.iter().find(|clash| clash.overlaps(&cidr)) {
+                        reports[index].fault(&Path::root().at("kubernetes").at(key), format!("{cidr} overlaps {clash} of the peering `{}`", site.peering[i].name), "pods could not reach that peer".to_owned());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Both sides of every peering that the site takes part in.
+fn peers(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> Vec<PeerSide> {
+    let mut sides = Vec::new();
+    let others: Vec<&aws::AwsSite> = all
+        .iter()
+        .filter_map(|content| match content {
+            Content::Aws(other) if other.name != site.name => Some(&**other),
+            _ => None,
+        })
+        .collect();
+    for (index, peering) in site.peering.iter().enumerate() {
+        let path = Path::root().at("peering").at(index).at("with");
+        match &peering.with {
+            aws::Peer::Vpc(vpc) => sides.push(PeerSide { name: peering.name.clone(), cidrs: vpc.cidrs.clone(), other: PeerOther::Foreign(vpc.clone()) }),
+            aws::Peer::Site(name) => {
+                let Some(other) = find_aws(all, name).filter(|other| other.name != site.name) else {
+                    report.fault(&path.at("site"), format!("there is no other AWS site `{name}` in this estate"), did_you_mean(name.as_str(), others.iter().map(|other| other.name.as_str())));
+                    continue;
+                };
+                let mutual = other.peering.iter().any(|back| matches!(&back.with, aws::Peer::Site(back) if *back == site.name));
+                if mutual && other.name < site.name {
+                    report.fault(&path.at("site"), format!("`{name}` declares this peering too"), "declare it on one of the two sides; both get their routes".to_owned());
+                }
+                sides.push(PeerSide {
+                    name: peering.name.clone(),
+                    cidrs: vec![other.network.cidr],
+                    other: PeerOther::RequestedOf {
+                        site: other.name.clone(),
+                        account: (other.account != site.account).then(|| other.account.clone()),
+                        region: (other.region != site.region).then(|| other.region.clone()),
+                    },
+                });
+            }
+        }
+    }
+    for other in others {
+        for back in &other.peering {
+            if matches!(&back.with, aws::Peer::Site(name) if *name == site.name) {
+                if sides.iter().any(|side| side.name == back.name) {
+                    report.fault(&Path::root().at("peering"), format!("the peering `{}` that `{}` asks for has the name of one of this site's own", back.name, other.name), "rename one of the two".to_owned());
+                }
+                sides.push(PeerSide { name: back.name.clone(), cidrs: vec![other.network.cidr], other: PeerOther::RequestedBy(other.name.clone()) });
+            }
+        }
+    }
+    sides
+}
+
+/// The on-prem ends of the site's VPN connections.
+fn vpn_ends(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> Vec<VpnEnd> {
+    let Some(vpn) = &site.vpn else { return Vec::new() };
+    let mut ends = Vec::new();
+    for (index, connection) in vpn.connections.iter().enumerate() {
+        let path = Path::root().at("vpn").at("connections").at(index);
+        let Some(other) = find_onprem(all, &connection.to) else {
+            let known = all.iter().filter_map(|content| matches!(content, Content::OnPrem(_)).then(|| name_of(content).as_str()));
+            report.fault(&path.at("to"), format!("there is no on-prem site `{}` in this estate", connection.to), did_you_mean(connection.to.as_str(), known.collect::<Vec<_>>()));
+            continue;
+        };
+        let Some(gateway) = &other.network.vpn_gateway else {
+            report.fault(&path.at("to"), format!("the site `{}` has no VPN gateway", connection.to), "add `network.vpnGateway` to its inventory".to_owned());
+            continue;
+        };
+        if connection.routing == aws::Routing::Bgp && gateway.asn == vpn.amazon_asn {
+            report.fault(&Path::root().at("vpn").at("amazonAsn"), format!("`{}` has the AS number {} too", connection.to, gateway.asn), "the two ends of a BGP session need different AS numbers".to_owned());
+        }
+        // The same inside network on two connections to one gateway cannot be told apart there.
+        for rival in all.iter().filter_map(|content| match content {
+            Content::Aws(rival) if rival.name < site.name => rival.vpn.as_ref().map(|vpn| (&rival.name, vpn)),
+            _ => None,
+        }) {
+            for theirs in rival.1.connections.iter().filter(|c| c.to == connection.to).flat_map(|c| &c.tunnels) {
+                for (number, ours) in connection.tunnels.iter().enumerate() {
+                    if ours.inside_cidr.overlaps(&theirs.inside_cidr) {
+                        report.fault(&path.at("tunnels").at(number).at("insideCidr"), format!("{} is a tunnel of `{}` to the same gateway", theirs.inside_cidr, rival.0), "choose another /30".to_owned());
+                    }
+                }
+            }
+        }
+        ends.push(VpnEnd { site: other.name.clone(), address: gateway.address, asn: gateway.asn, cidrs: other.network.cidrs.clone() });
+    }
+    ends
+}
+
+fn pins(site: &aws::AwsSite, lock: Option<&Lock>, report: &mut Report<'_>) -> Option<crate::lock::Pins> {
+    let path = Path::root().at("kubernetes").at("version");
+    let Some(lock) = lock else {
+        report.fault(&path, format!("there is no {} beside the inventories", crate::lock::FILE_NAME), "`incline lock` pins what nodes boot from".to_owned());
+        return None;
+    };
+    match lock.pins(&site.kubernetes.version, &site.region) {
+        Ok(pins) => Some(pins),
+        Err(missing) => {
+            for (cause, hint) in missing {
+                let at = if cause.contains("machine image") { Path::root().at("region") } else { path.clone() };
+                report.fault(&at, cause, hint);
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! `kind: OnPremSite`: a Kubernetes cluster on hosts reached over SSH, with NFS, local storage and an F5 BIG-IP.
+use super::{FormatVersion, Kubernetes, Labels, SecretSource, Taint};
+use crate::prelude::*;
+use crate::scalar::{
+    AbsolutePath, Address, AgeRecipient, BigIpPath, Cidr, DiskId, DnsName, Fingerprint, LocalPath, Name, Thumbprint,
+    Url, UserName,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A Kubernetes cluster on hosts of a data centre.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OnPremSite {
+    /// The version of this file's format: `v1`.
+    pub version: FormatVersion,
+    /// The kind of site: `OnPremSite`.
+    pub kind: Kind,
+    /// The site's name, unique in the estate.
+    pub name: Name,
+    /// The site's networks.
+    pub network: Network,
+    /// How hosts are reached.
+    pub ssh: Ssh,
+    /// The hosts.
+    #[schemars(length(min = 1))]
+    pub hosts: Vec<Host>,
+    /// Kubernetes itself.
+    pub kubernetes: Kubernetes,
+    /// How the Kubernetes API is reached.
+    pub api: Api,
+    /// NFS storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nfs: Option<Nfs>,
+    /// Encrypted local storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_storage: Option<LocalStorage>,
+    /// The F5 BIG-IP in front of the site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f5: Option<F5>,
+    /// Where hosts fetch binaries and images from.
+    pub mirror: Url,
+}
+
+/// The kind of site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "OnPremKind")]
+pub enum Kind {
+    /// A site on premises.
+    OnPremSite,
+}
+
+/// The site's networks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "OnPremNetwork")]
+pub struct Network {
+    /// Every network of the site that others can reach.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub cidrs: Vec<Cidr>,
+    /// The gateway at which VPN connections from AWS sites end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpn_gateway: Option<VpnGateway>,
+}
+
+/// The gateway at which VPN connections from AWS sites end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct VpnGateway {
+    /// Its address on the internet.
+    pub address: Address,
+    /// Its AS number, for BGP.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub asn: u32,
+}
+
+/// How hosts are reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Ssh {
+    /// The user to log in as.
+    pub user: UserName,
+    /// The port.
+    #[serde(default = "twenty_two")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// The private key; without it, the agent's keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<LocalPath>,
+    /// A known_hosts file for hosts without a `hostKey` of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_hosts: Option<LocalPath>,
+    /// Hosts to go through, in order.
+    #[serde(default)]
+    #[schemars(length(max = 4))]
+    pub jump: Vec<JumpHost>,
+    /// How root's rights are got.
+    #[serde(default)]
+    pub become_root: Become,
+}
+
+fn twenty_two() -> u16 {
+    22
+}
+
+/// A host to go through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct JumpHost {
+    /// Its address or name.
+    pub address: HostAddress,
+    /// Its port.
+    #[serde(default = "twenty_two")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// The user to log in as. Default: the site's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// Its host key.
+    pub host_key: Fingerprint,
+}
+
+/// How root's rights are got.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Become {
+    /// `sudo` without a password.
+    #[default]
+    Sudo,
+    /// `sudo` with a password, which comes from here.
+    SudoPassword(SecretSource),
+    /// The login user is root.
+    None,
+}
+
+/// An IPv4 address or a DNS name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HostAddress {
+    /// An address.
+    Ip(Address),
+    /// A name.
+    Dns(DnsName),
+}
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Host {
+    /// The host's name: its hostname and its Kubernetes node's name.
+    pub name: Name,
+    /// Its address, inside one of the site's networks.
+    pub address: Address,
+    /// Its SSH host key. Without it, `ssh.knownHosts` must know the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<Fingerprint>,
+    /// What it does.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub roles: Vec<Role>,
+    /// Disks that incline may take.
+    #[serde(default)]
+    pub disks: Vec<Disk>,
+    /// Labels of its node.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Taints of its node.
+    #[serde(default)]
+    pub taints: Vec<Taint>,
+}
+
+/// What a host does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// Runs the API and etcd.
+    ControlPlane,
+    /// Runs workloads.
+    Worker,
+    /// Serves NFS.
+    NfsServer,
+}
+
+/// A disk that incline may take. What it holds is never formatted away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Disk {
+    /// The disk's name in the cluster.
+    pub name: Name,
+    /// Its link below `/dev/disk/by-id/`.
+    pub id: DiskId,
+    /// What it is for.
+    pub purpose: DiskPurpose,
+}
+
+/// What a disk is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DiskPurpose {
+    /// etcd's data.
+    Etcd,
+    /// A local persistent volume.
+    LocalVolume,
+    /// NFS exports.
+    Nfs,
+}
+
+/// How the Kubernetes API is reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "OnPremApi")]
+pub struct Api {
+    /// Its DNS name: a name can be pointed elsewhere, an address cannot.
+    pub name: DnsName,
+    /// The virtual address that the name stands for.
+    pub address: Address,
+}
+
+/// NFS storage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Nfs {
+    /// The host that serves it.
+    pub server: Name,
+    /// The exports.
+    #[schemars(length(min = 1))]
+    pub exports: Vec<Export>,
+    /// How the traffic is encrypted. There is no silent fallback.
+    #[serde(default)]
+    pub transport: NfsTransport,
+}
+
+/// An NFS export.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Export {
+    /// The directory on the server.
+    pub path: AbsolutePath,
+    /// The storage class that hands it out.
+    pub storage_class: Name,
+    /// Networks that may mount it.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub clients: Vec<Cidr>,
+}
+
+/// How NFS traffic is encrypted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NfsTransport {
+    /// RPC with TLS, both ends with certificates (RFC 9289).
+    #[default]
+    MutualTls,
+    /// Kerberos with privacy (`sec=krb5p`).
+    Kerberos,
+}
+
+/// Encrypted local storage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LocalStorage {
+    /// The storage class of the local volumes.
+    pub storage_class: Name,
+    /// The filesystem.
+    #[serde(default)]
+    pub filesystem: Filesystem,
+    /// How disks are unlocked and recovered.
+    pub encryption: DiskEncryption,
+}
+
+/// A filesystem.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Filesystem {
+    /// XFS.
+    #[default]
+    Xfs,
+    /// ext4.
+    Ext4,
+}
+
+/// How LUKS2 disks are unlocked and recovered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DiskEncryption {
+    /// Tang servers, any of which unlocks (with the TPM, where it is asked for).
+    #[serde(default)]
+    pub tang: Vec<Tang>,
+    /// Whether the host's TPM2 is needed too.
+    #[serde(default)]
+    pub tpm2: bool,
+    /// Who can open the escrowed recovery keys.
+    pub recovery: AgeRecipient,
+}
+
+/// A tang server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tang {
+    /// Its address.
+    pub url: Url,
+    /// Its signing key's thumbprint.
+    pub thumbprint: Thumbprint,
+}
+
+/// The F5 BIG-IP in front of the site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct F5 {
+    /// The units: one, or the two of a pair.
+    #[schemars(length(min = 1, max = 2), extend("uniqueItems" = true))]
+    pub units: Vec<DnsName>,
+    /// The user to log in as.
+    pub user: UserName,
+    /// Where the password comes from.
+    pub password: SecretSource,
+    /// How the units' TLS certificates are checked.
+    pub trust: Trust,
+    /// Virtual servers in front of the site's applications. The API's is made from `api`.
+    #[serde(default)]
+    pub virtual_servers: Vec<VirtualServer>,
+}
+
+/// How a TLS certificate is checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Trust {
+    /// Against the certificate authority in this file.
+    CaFile(LocalPath),
+    /// Against this fingerprint.
+    Certificate(Fingerprint),
+}
+
+/// A virtual server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct VirtualServer {
+    /// Its name.
+    pub name: Name,
+    /// Its address.
+    pub address: Address,
+    /// Its port.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// The NodePort that it is passed on to.
+    #[schemars(range(min = 30000, max = 32767))]
+    pub node_port: u16,
+    /// How the traffic is carried.
+    pub mode: VirtualServerMode,
+    /// Networks that may reach it.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub allow: Vec<Cidr>,
+}
+
+/// How a virtual server carries traffic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum VirtualServerMode {
+    /// TCP, untouched: the pods end TLS themselves.
+    Passthrough,
+    /// UDP, untouched.
+    Udp,
+    /// HTTPS to the device and again to the node.
+    ReEncrypt(ReEncrypt),
+}
+
+/// HTTPS to the device and again to the node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ReEncrypt {
+    /// The certificate on the device.
+    pub certificate: BigIpPath,
+    /// Its key on the device.
+    pub key: BigIpPath,
+    /// The authority on the device that nodes' certificates are checked against.
+    pub trust: BigIpPath,
+}

@@ -1,0 +1,172 @@
+//! `incline.lock`: every artifact, image and machine image that a site boots from, pinned by digest.
+//!
+//! The lock stands beside the inventories, is written by `incline lock`, reviewed and committed. Nothing is ever
+//! fetched by name or version alone.
+use crate::fault::{Fault, did_you_mean};
+use crate::prelude::*;
+use crate::scalar::{AmiId, Digest512, ImageDigest, Line, Name, Region, Url, Version};
+use crate::{inventory, shape, yaml};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The file's name, beside the inventories.
+pub const FILE_NAME: &str = "incline.lock";
+
+/// The lock file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Lock {
+    /// The version of this file's format: `v1`.
+    pub version: inventory::FormatVersion,
+    /// Files that nodes boot from.
+    pub artifacts: Vec<Artifact>,
+    /// Container images of Kubernetes itself.
+    pub images: Vec<Image>,
+    /// Machine images by region.
+    pub amis: Vec<Ami>,
+}
+
+/// A file that nodes boot from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Artifact {
+    /// What it is: `kubernetes` (a sysext image of kubelet, kubeadm, kubectl and CNI plugins) or `network` (the
+    /// manifest of the pod network).
+    pub name: Name,
+    /// The Kubernetes version that it serves.
+    pub kubernetes: Version,
+    /// Where it was fetched from, once.
+    pub source: Url,
+    /// The file's name in the mirror.
+    pub file: Line,
+    /// Its size in bytes.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub size: u32,
+    /// Its SHA-512, in hexadecimal: what Ignition verifies.
+    pub sha512: Digest512,
+}
+
+/// A container image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Image {
+    /// The image's name below the mirror, as kubeadm expects it: `kube-apiserver`, `coredns`, `etcd`, `pause` …
+    pub name: Line,
+    /// Its tag.
+    pub tag: Line,
+    /// The Kubernetes version that it serves.
+    pub kubernetes: Version,
+    /// Where it was fetched from, once.
+    pub source: Line,
+    /// Its manifest's digest.
+    pub digest: ImageDigest,
+}
+
+/// A machine image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Ami {
+    /// The region.
+    pub region: Region,
+    /// The image's id, which AWS never reuses.
+    pub id: AmiId,
+    /// The Flatcar release that it holds.
+    pub release: Line,
+}
+
+/// What one AWS site boots from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pins {
+    /// The sysext image of Kubernetes.
+    pub kubernetes: Artifact,
+    /// The pod network's manifest.
+    pub network: Artifact,
+    /// The images of Kubernetes itself, sorted by name.
+    pub images: Vec<Image>,
+    /// The machine image.
+    pub ami: Ami,
+}
+
+/// The images that kubeadm needs, which a lock must pin for every version that a site runs.
+pub const IMAGES: [&str; 7] =
+    ["coredns", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "pause"];
+
+impl Lock {
+    /// Parses a lock file.
+    ///
+    /// # Errors
+    /// Every fault of syntax and shape.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        let node = yaml::parse(file, text)?;
+        inventory::decode(file, &node)
+    }
+
+    /// The lock file's text: sorted, and the same bytes for the same content.
+    pub fn to_text(&self) -> String {
+        let mut text = String::from("# Written by `incline lock`. Review and commit; nothing boots that is not pinned here.\nversion: v1\n");
+        let quote = |text: &str| serde_json::Value::String(text.to_owned()).to_string();
+        let mut section = |name: &str, mut entries: Vec<Vec<(&str, String)>>| {
+            entries.sort();
+            text.push_str(&if entries.is_empty() { format!("{name}: []\n") } else { format!("{name}:\n") });
+            for entry in entries {
+                for (index, (key, value)) in entry.into_iter().enumerate() {
+                    text.push_str(&format!("  {} {key}: {value}\n", if index == 0 { "-" } else { " " }));
+                }
+            }
+        };
+        section("artifacts", self.artifacts.iter().map(|a| vec![
+            ("name", a.name.to_string()), ("kubernetes", quote(a.kubernetes.as_str())), ("source", quote(a.source.as_str())),
+            ("file", quote(a.file.as_str())), ("size", a.size.to_string()), ("sha512", quote(a.sha512.as_str())),
+        ]).collect());
+        section("images", self.images.iter().map(|i| vec![
+            ("name", quote(i.name.as_str())), ("tag", quote(i.tag.as_str())), ("kubernetes", quote(i.kubernetes.as_str())),
+            ("source", quote(i.source.as_str())), ("digest", quote(i.digest.as_str())),
+        ]).collect());
+        section("amis", self.amis.iter().map(|a| vec![
+            ("region", a.region.to_string()), ("id", a.id.as_str().to_owned()), ("release", quote(a.release.as_str())),
+        ]).collect());
+        text
+    }
+
+    /// Picks what a site of this version in this region boots from.
+    ///
+    /// # Errors
+    /// The things that are not pinned, each as cause and hint.
+    pub fn pins(&self, version: &Version, region: &Region) -> Result<Pins, Vec<(String, Option<String>)>> {
+        let mut missing = Vec::new();
+        let artifact = |name: &str| self.artifacts.iter().find(|a| a.name.as_str() == name && a.kubernetes == *version).cloned();
+        let mut need = |name: &str| {
+            let found = artifact(name);
+            if found.is_none() {
+                let pinned: Vec<&str> = self.artifacts.iter().filter(|a| a.name.as_str() == name).map(|a| a.kubernetes.as_str()).collect();
+                missing.push((format!("{FILE_NAME} pins no `{name}` artifact for Kubernetes {version}"), did_you_mean(version.as_str(), pinned)
+                    .or_else(|| Some(format!("`incline lock artifact {name} {version} FILE --source URL` pins one")))));
+            }
+            found
+        };
+        let (kubernetes, network) = (need("kubernetes"), need("network"));
+        let mut images = Vec::new();
+        for name in IMAGES {
+            match self.images.iter().find(|image| image.name.as_str() == name && image.kubernetes == *version) {
+                Some(image) => images.push(image.clone()),
+                None => missing.push((
+                    format!("{FILE_NAME} pins no image `{name}` for Kubernetes {version}"),
+                    Some("`kubeadm config images list` names the tag; `incline lock image` pins its digest".to_owned()),
+                )),
+            }
+        }
+        let ami = self.amis.iter().find(|ami| ami.region == *region).cloned();
+        if ami.is_none() {
+            missing.push((format!("{FILE_NAME} pins no machine image for {region}"), Some(format!("`incline lock ami {region} ID --release RELEASE` pins one"))));
+        }
+        match (kubernetes, network, ami) {
+            (Some(kubernetes), Some(network), Some(ami)) if missing.is_empty() => Ok(Pins { kubernetes, network, images, ami }),
+            _ => Err(missing),
+        }
+    }
+}
+
+/// The JSON Schema of a lock file.
+pub fn json_schema() -> serde_json::Value {
+    shape::schema_of::<Lock>()
+}

@@ -1,0 +1,225 @@
+//! What would change, as data: it can be shown, saved, reviewed and compared. The same inputs give the same bytes.
+use crate::desired::Stage;
+use crate::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of the plan's JSON. It grows with every change that a reader could trip over.
+pub const FORMAT: u32 = 1;
+
+/// The plan of an estate, or of some of its sites.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The version of this format.
+    pub format: u32,
+    /// What the plan was made against.
+    pub basis: Basis,
+    /// The sites, by name.
+    pub sites: Vec<SitePlan>,
+}
+
+/// What a plan was made against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// Nothing: as if no stack existed.
+    Nothing,
+    /// A folder of templates rendered or fetched earlier.
+    Folder,
+}
+
+/// The plan of one site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SitePlan {
+    /// The site's name.
+    pub site: String,
+    /// Its account and region, for the eye.
+    pub place: String,
+    /// Digests (SHA-256) of what the plan was made from: the inventory, the lock file, the templates.
+    pub inputs: BTreeMap<String, String>,
+    /// The steps, in order of stage, then target. A target without changes has none.
+    pub steps: Vec<Step>,
+    /// Targets that are as they must be.
+    pub unchanged: Vec<String>,
+    /// What a reader should know that is no change.
+    pub notes: Vec<String>,
+}
+
+/// One target's change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The stack.
+    pub target: String,
+    /// When it runs.
+    pub stage: Stage,
+    /// What happens to the target.
+    pub verb: Verb,
+    /// Why.
+    pub reason: Reason,
+    /// The worst that it does.
+    pub impact: Impact,
+    /// What must still be true of the target for the step to run.
+    pub expectation: Expectation,
+    /// The resources that change.
+    pub changes: Vec<Change>,
+    /// Tags, parameters and other properties of the stack itself that change.
+    pub settings: Vec<PropertyChange>,
+    /// Files of the node configuration that change.
+    pub files: Vec<FileChange>,
+}
+
+/// What happens to a target or a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// It is made.
+    Create,
+    /// It is changed where it stands.
+    Update,
+    /// It is made anew, and the old one is removed.
+    Replace,
+    /// It is removed.
+    Remove,
+}
+
+/// Why something changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// It is wished for and not there.
+    Missing,
+    /// The wish has changed.
+    Changed,
+    /// Something that it refers to changes.
+    Follows,
+    /// It is there and no longer wished for.
+    Unwanted,
+}
+
+/// What a change does to those who use the site, from least to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Impact {
+    /// Nothing that anyone notices: descriptions, tags, additions.
+    None,
+    /// Changes where it stands, without interruption.
+    InPlace,
+    /// Replaces machines, a few at a time.
+    RollsNodes,
+    /// Interrupts traffic.
+    InterruptsTraffic,
+    /// Loses data.
+    LosesData,
+}
+
+/// What must still be true of a target for its step to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expectation {
+    /// The target is not there.
+    Absent,
+    /// The target's template has this digest (SHA-256).
+    Template(String),
+}
+
+/// A resource's change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// The resource's logical id.
+    pub resource: String,
+    /// Its CloudFormation type.
+    pub kind: String,
+    /// What happens to it.
+    pub verb: Verb,
+    /// Why.
+    pub reason: Reason,
+    /// What that does.
+    pub impact: Impact,
+    /// Whether the removed resource or its replaced predecessor is kept (`DeletionPolicy`, `UpdateReplacePolicy`).
+    pub retained: bool,
+    /// The properties that change; for a created resource, all of them.
+    pub properties: Vec<PropertyChange>,
+}
+
+/// A property's change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PropertyChange {
+    /// The property's path: `Tags.0.Value`.
+    pub path: String,
+    /// Its value now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// Its value then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// Whether changing it means making the resource anew.
+    pub replaces: Replaces,
+}
+
+/// Whether changing a property means making the resource anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replaces {
+    /// No.
+    Never,
+    /// Under conditions that only AWS can judge.
+    Perhaps,
+    /// Yes.
+    Always,
+}
+
+/// A file of a node configuration that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileChange {
+    /// The file's path on the node, or the unit's name.
+    pub path: String,
+    /// What happens to it.
+    pub verb: Verb,
+    /// The changed lines, as a unified diff without header; empty for created and removed files.
+    pub diff: String,
+}
+
+/// How much a plan changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Stacks that change.
+    pub stacks: usize,
+    /// Resources to create.
+    pub create: usize,
+    /// Resources to change where they stand.
+    pub update: usize,
+    /// Resources to make anew.
+    pub replace: usize,
+    /// Resources to remove.
+    pub remove: usize,
+}
+
+impl SitePlan {
+    /// How much the site's plan changes.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { stacks: self.steps.len(), ..Totals::default() };
+        for change in self.steps.iter().flat_map(|step| &step.changes) {
+            match change.verb {
+                Verb::Create => totals.create += 1,
+                Verb::Update => totals.update += 1,
+                Verb::Replace => totals.replace += 1,
+                Verb::Remove => totals.remove += 1,
+            }
+        }
+        totals
+    }
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.sites.iter().all(|site| site.steps.is_empty())
+    }
+}

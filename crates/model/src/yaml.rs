@@ -1,0 +1,284 @@
+//! YAML text → [`Node`]: a tree in which every key and value knows its place.
+//!
+//! Built on the event stream of `serde_yaml`'s successor (serde-saphyr): a serde target would lose the places of keys,
+//! the difference between `1.30` and `"1.30"`, and stop at the first fault. An inventory is plain data, so anchors,
+//! aliases, tags, merge keys and further documents are refused; there is nothing to expand and no bomb to defuse.
+use crate::fault::{Fault, Path, Place};
+use crate::prelude::*;
+use serde_json::{Map, Number, Value};
+use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+
+/// Lists and maps inside one another; a site needs seven.
+const MAX_DEPTH: usize = 32;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Where the value stands.
+    pub place: Place,
+    /// The value.
+    pub kind: Kind,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// A scalar as typed. A plain (unquoted) one may stand for a number, a boolean or nothing.
+    Scalar {
+        /// The text between the quotes, or the plain text.
+        text: String,
+        /// Whether it was typed without quotes.
+        plain: bool,
+    },
+    /// A list.
+    List(Vec<Node>),
+    /// A map in the order typed: key, the key's place, value.
+    Map(Vec<(String, Place, Node)>),
+}
+
+impl Node {
+    /// The value as YAML 1.2's core schema reads it.
+    pub fn value(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar { text, plain: true } => plain(text),
+            Kind::Scalar { text, plain: false } => Value::String(text.clone()),
+            Kind::List(items) => Value::Array(items.iter().map(Self::value).collect()),
+            Kind::Map(entries) => {
+                Value::Object(entries.iter().map(|(key, _, node)| (key.clone(), node.value())).collect::<Map<_, _>>())
+            }
+        }
+    }
+
+    /// The value under `key`, where the node is a map that has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|(name, _, _)| name == key).map(|(_, _, node)| node),
+            _ => None,
+        }
+    }
+
+    /// The place of the value at `path`, or of the nearest value above it that was typed.
+    pub fn place_of(&self, path: &Path) -> Place {
+        let mut node = self;
+        let mut place = self.place;
+        for step in path.steps() {
+            let next = match &node.kind {
+                Kind::Map(entries) => entries.iter().find(|(name, _, _)| name == step).map(|(_, key, node)| {
+                    // A map or list is shown by its key: its own extent is too long to underline.
+                    (if matches!(node.kind, Kind::Scalar { .. }) { node.place } else { *key }, node)
+                }),
+                Kind::List(items) => {
+                    step.parse().ok().and_then(|index: usize| items.get(index)).map(|node| (node.place, node))
+                }
+                Kind::Scalar { .. } => None,
+            };
+            let Some((found, below)) = next else { break };
+            (place, node) = (found, below);
+        }
+        place
+    }
+}
+
+/// Reads a plain scalar by YAML 1.2's core schema (<https://yaml.org/spec/1.2.2/#103-core-schema>).
+fn plain(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return Value::String(text.to_owned());
+    }
+    let integer = if let Some(hex) = text.strip_prefix("0x") {
+        i64::from_str_radix(hex, 16).ok()
+    } else if let Some(octal) = text.strip_prefix("0o") {
+        i64::from_str_radix(octal, 8).ok()
+    } else {
+        text.parse().ok()
+    };
+    if let Some(number) = integer {
+        return Value::Number(number.into());
+    }
+    if digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+')) {
+        if let Some(number) = text.parse().ok().and_then(Number::from_f64) {
+            return Value::Number(number);
+        }
+    }
+    Value::String(text.to_owned())
+}
+
+/// Parses one YAML document.
+///
+/// # Errors
+/// All faults that can be told apart: syntax stops the reading, but duplicate keys, anchors and tags are gathered.
+pub fn parse(file: &str, text: &str) -> Result<Node, Vec<Fault>> {
+    let mut reader = Reader { file, text, parser: Parser::new_from_str(text), faults: Vec::new() };
+    let node = reader.document();
+    match node {
+        Ok(node) if reader.faults.is_empty() => Ok(node),
+        Ok(_) => Err(reader.faults),
+        Err(fault) => {
+            reader.faults.push(*fault);
+            Err(reader.faults)
+        }
+    }
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    text: &'a str,
+    parser: Parser<'a, StrInput<'a>>,
+    faults: Vec<Fault>,
+}
+
+type Step<T> = Result<T, Box<Fault>>;
+
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Step<Node> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamStart | Event::DocumentStart(..) => {}
+                Event::StreamEnd => {
+                    return Err(self.fault(self.place(span), "the file is empty".into(), Some("`incline init` writes a starter inventory".into())));
+                }
+                event => {
+                    let node = self.node(event, span, 0)?;
+                    self.only_document()?;
+                    return Ok(node);
+                }
+            }
+        }
+    }
+
+    fn only_document(&mut self) -> Step<()> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::DocumentEnd => {}
+                Event::StreamEnd => return Ok(()),
+                _ => {
+                    let place = self.place(span);
+                    return Err(self.fault(place, "a second document begins here".into(), Some("one file is one site: put the other document into a file of its own".into())));
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Step<(Event<'a>, Span)> {
+        match self.parser.next() {
+            Some(Ok(pair)) => Ok(pair),
+            Some(Err(error)) => Err(self.syntax(&error)),
+            None => Err(self.fault(Place::default(), "the text ends too early".into(), None)),
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Step<Node> {
+        let place = self.place(span);
+        if depth > MAX_DEPTH {
+            return Err(self.fault(place, format!("lists and maps are nested more than {MAX_DEPTH} deep"), None));
+        }
+        let kind = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.refuse_properties(place, anchor, tag.is_some());
+                Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.refuse_properties(place, anchor, tag.is_some());
+                let mut items = Vec::new();
+                loop {
+                    let (event, span) = self.next()?;
+                    if matches!(event, Event::SequenceEnd) {
+                        break Kind::List(items);
+                    }
+                    items.push(self.node(event, span, depth + 1)?);
+                }
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.refuse_properties(place, anchor, tag.is_some());
+                self.map(depth)?
+            }
+            Event::Alias(_) => {
+                self.push(place, "an alias (`*name`) is not allowed in an inventory", "write the value out: every site is whole by itself");
+                Kind::Scalar { text: String::new(), plain: true }
+            }
+            other => return Err(self.fault(place, format!("unexpected {other:?}"), None)),
+        };
+        Ok(Node { place, kind })
+    }
+
+    fn map(&mut self, depth: usize) -> Step<Kind> {
+        let mut entries: Vec<(String, Place, Node)> = Vec::new();
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                return Ok(Kind::Map(entries));
+            }
+            let key = self.node(event, span, depth + 1)?;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            let Kind::Scalar { text, .. } = key.kind else {
+                self.push(key.place, "a key must be plain text", "a line that begins with `?`, `[` or `{` before a colon makes a list or map the key");
+                continue;
+            };
+            if text == "<<" {
+                self.push(key.place, "a merge key (`<<`) is not allowed in an inventory", "write the values out: every site is whole by itself");
+                continue;
+            }
+            if let Some(line) = seen.insert(text.clone(), key.place.line) {
+                self.push(key.place, &format!("the key `{text}` stands twice; it stood first on line {line}"), "keep one of the two");
+                continue;
+            }
+            entries.push((text, key.place, value));
+        }
+    }
+
+    fn refuse_properties(&mut self, place: Place, anchor: usize, tag: bool) {
+        if anchor != 0 {
+            self.push(place, "an anchor (`&name`) is not allowed in an inventory", "write the value out: every site is whole by itself");
+        }
+        if tag {
+            self.push(place, "a tag (`!name`) is not allowed in an inventory", "remove it; quote the value if it should be text");
+        }
+    }
+
+    fn push(&mut self, place: Place, cause: &str, hint: &str) {
+        // A file of a million anchors is answered by the first hundred.
+        if self.faults.len() < 100 {
+            let fault = *self.fault(place, cause.to_owned(), Some(hint.to_owned()));
+            self.faults.push(fault);
+        }
+    }
+
+    fn place(&self, span: Span) -> Place {
+        let start = span.start.byte_offset().unwrap_or_else(|| self.byte_offset(span.start.index()));
+        let end = span.end.byte_offset().unwrap_or_else(|| self.byte_offset(span.end.index()));
+        Place { offset: start, length: end.saturating_sub(start), line: span.start.line(), column: span.start.col() + 1 }
+    }
+
+    fn byte_offset(&self, characters: usize) -> usize {
+        self.text.char_indices().nth(characters).map_or(self.text.len(), |(offset, _)| offset)
+    }
+
+    fn fault(&self, place: Place, cause: String, hint: Option<String>) -> Box<Fault> {
+        Box::new(Fault { file: self.file.to_owned(), place: Some(place), path: String::new(), cause, hint })
+    }
+
+    fn syntax(&self, error: &serde_yaml::granit_parser::ScanError) -> Box<Fault> {
+        let marker = error.marker();
+        let offset = marker.byte_offset().unwrap_or_else(|| self.byte_offset(marker.index()));
+        let place = Place { offset: offset.min(self.text.len()), length: 0, line: marker.line(), column: marker.col() + 1 };
+        // The scanner's complaint about a tab is often far from the tab: look at the line's own indentation.
+        let line = self.text.lines().nth(place.line.saturating_sub(1)).unwrap_or("");
+        let indented_by_tab = line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
+        let hint = if indented_by_tab {
+            "YAML is indented with spaces: replace the tab at the beginning of the line".to_owned()
+        } else {
+            "check the indentation, and quote text that holds `: `, ` #`, or begins with one of `[]{}&*!|>'\"%@`".to_owned()
+        };
+        self.fault(place, format!("this is not YAML: {}", error.info()), Some(hint))
+    }
+}
