@@ -13,11 +13,21 @@ pub struct Estate {
 }
 
 impl Estate {
-    /// Validates inventories alone and together. `lock` is the estate's lock file, if there is one.
+    /// Validates inventories alone and together, and picks from the lock file what nodes boot from.
     ///
     /// # Errors
     /// Every fault of every inventory, sorted by file and place.
     pub fn new(inventories: &[Inventory], lock: Option<&Lock>) -> Result<Self, Vec<Fault>> {
+        let (estate, faults) = Self::validate(inventories, Pinning::Needed(lock));
+        if faults.is_empty() { Ok(estate) } else { Err(faults) }
+    }
+
+    /// Everything that does not hold, but for what only a lock file can say.
+    pub fn faults(inventories: &[Inventory]) -> Vec<Fault> {
+        Self::validate(inventories, Pinning::NotAsked).1
+    }
+
+    fn validate(inventories: &[Inventory], pinning: Pinning<'_>) -> (Self, Vec<Fault>) {
         let mut reports: Vec<Report<'_>> = inventories.iter().map(Report::new).collect();
         for (inventory, report) in inventories.iter().zip(&mut reports) {
             match &inventory.content {
@@ -35,8 +45,11 @@ impl Estate {
                 Content::Aws(site) => {
                     let peers = peers(site, &all, &mut reports[index]);
                     let ends = vpn_ends(site, &all, &mut reports[index]);
-                    let pins = pins(site, lock, &mut reports[index]);
-                    pins.map(|pins| Site::Aws(Box::new(Aws::new((**site).clone(), pins, peers, ends))))
+                    let pins = match pinning {
+                        Pinning::Needed(lock) => pins(site, lock, &mut reports[index]),
+                        Pinning::NotAsked => None,
+                    };
+                    pins.map(|pins| Site::Aws(Box::new(Aws::new((**site).clone(), pins, peers, ends, pulls(site, &all)))))
                 }
             };
             if let Some(site) = site {
@@ -46,7 +59,7 @@ impl Estate {
         let mut faults: Vec<Fault> = reports.into_iter().flat_map(|report| report.faults).collect();
         faults.sort();
         faults.dedup();
-        if faults.is_empty() { Ok(Self { sites }) } else { Err(faults) }
+        (Self { sites }, faults)
     }
 
     /// The sites, by name.
@@ -58,6 +71,13 @@ impl Estate {
     pub fn site(&self, name: &str) -> Option<&Site> {
         self.sites.iter().find(|(site, _)| site.as_str() == name).map(|(_, site)| site)
     }
+}
+
+/// Whether sites must find what they boot from in a lock file.
+#[derive(Clone, Copy)]
+enum Pinning<'a> {
+    Needed(Option<&'a Lock>),
+    NotAsked,
 }
 
 fn name_of(content: &Content) -> &Name {
@@ -229,6 +249,22 @@ fn vpn_ends(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> V
         ends.push(VpnEnd { site: other.name.clone(), address: gateway.address, asn: gateway.asn, cidrs: other.network.cidrs.clone() });
     }
     ends
+}
+
+/// The repositories that the site's nodes may pull from: its own, and others' that name its account.
+fn pulls(site: &aws::AwsSite, all: &[&Content]) -> Vec<String> {
+    let mut arns = vec![format!("arn:aws:ecr:{}:{}:repository/{}/kubernetes/*", site.region, site.account, site.name)];
+    for content in all {
+        let Content::Aws(other) = content else { continue };
+        for repository in &other.registry.repositories {
+            if other.name == site.name || repository.pull_accounts.contains(&site.account) {
+                arns.push(format!("arn:aws:ecr:{}:{}:repository/{}", other.region, other.account, repository.name));
+            }
+        }
+    }
+    arns.sort();
+    arns.dedup();
+    arns
 }
 
 fn pins(site: &aws::AwsSite, lock: Option<&Lock>, report: &mut Report<'_>) -> Option<crate::lock::Pins> {

@@ -14,6 +14,7 @@ pub mod estate;
 pub mod fault;
 pub mod inventory;
 pub mod lock;
+pub mod observed;
 pub mod plan;
 mod prelude;
 pub mod region;

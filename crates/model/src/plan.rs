@@ -61,6 +61,8 @@ pub struct Step {
     pub reason: Reason,
     /// The worst that it does.
     pub impact: Impact,
+    /// How many machines run from the target.
+    pub nodes: u16,
     /// What must still be true of the target for the step to run.
     pub expectation: Expectation,
     /// The resources that change.

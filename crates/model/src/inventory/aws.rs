@@ -504,6 +504,9 @@ pub struct Pool {
     #[serde(default)]
     #[schemars(length(max = 8))]
     pub data_volumes: Vec<DataVolume>,
+    /// Further tags of the pool's machines and volumes.
+    #[serde(default)]
+    pub tags: BTreeMap<String, Line>,
     /// Further managed policies of the nodes' role.
     #[serde(default)]
     #[schemars(length(max = 8), extend("uniqueItems" = true))]

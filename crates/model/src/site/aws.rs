@@ -5,7 +5,7 @@ use crate::inventory::aws::{AwsSite, BreakGlass, Egress, Endpoint, Exposure, Hea
 use crate::lock::Pins;
 use crate::prelude::*;
 use crate::region;
-use crate::scalar::{Address, Cidr, Name, Zone};
+use crate::scalar::{Address, Cidr, Line, Name, Zone};
 
 /// A valid AWS site, with what the estate and the lock file add to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,7 @@ pub struct Aws {
     pins: Pins,
     peers: Vec<PeerSide>,
     vpn_ends: Vec<VpnEnd>,
+    pulls: Vec<String>,
 }
 
 /// A machine of the control plane.
@@ -99,8 +100,8 @@ fn reserved_control_plane_address(subnet: &Cidr) -> Address {
 }
 
 impl Aws {
-    pub(crate) fn new(typed: AwsSite, pins: Pins, peers: Vec<PeerSide>, vpn_ends: Vec<VpnEnd>) -> Self {
-        Self { typed, pins, peers, vpn_ends }
+    pub(crate) fn new(typed: AwsSite, pins: Pins, peers: Vec<PeerSide>, vpn_ends: Vec<VpnEnd>, pulls: Vec<String>) -> Self {
+        Self { typed, pins, peers, vpn_ends, pulls }
     }
 
     /// What was typed, all of it valid.
@@ -121,6 +122,11 @@ impl Aws {
     /// The on-prem ends of the site's VPN connections, in the order of the connections.
     pub fn vpn_ends(&self) -> &[VpnEnd] {
         &self.vpn_ends
+    }
+
+    /// ARNs of the repositories, the site's own and other sites' that let its account pull, which its nodes may pull from.
+    pub fn pulls(&self) -> &[String] {
+        &self.pulls
     }
 
     /// The control plane's machines, one a zone.
@@ -488,12 +494,20 @@ fn exposure_and_access(site: &AwsSite, report: &mut Report<'_>) {
 }
 
 fn tags(site: &AwsSite, report: &mut Report<'_>) {
-    let path = Path::root().at("tags");
-    // 50 is AWS's limit a resource (https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html); ten are ours or AWS's own.
-    if site.tags.len() > 40 {
-        report.fault(&path, format!("{} tags are more than the 40 that fit beside AWS's and incline's own", site.tags.len()), None);
+    let root = Path::root();
+    tag_map(&site.tags, &root.at("tags"), report);
+    for (index, pool) in site.pools.iter().enumerate() {
+        tag_map(&pool.tags, &root.at("pools").at(index).at("tags"), report);
     }
-    for (key, value) in &site.tags {
+}
+
+fn tag_map(tags: &BTreeMap<String, Line>, path: &Path, report: &mut Report<'_>) {
+    // 50 is AWS's limit a resource (https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html): 20 of the
+    // site, 20 of the pool, and ten that are ours or AWS's own.
+    if tags.len() > 20 {
+        report.fault(path, format!("{} tags are more than the 20 that fit beside AWS's and incline's own", tags.len()), None);
+    }
+    for (key, value) in tags {
         let allowed = |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@'));
         let at = path.at(key);
         if key.is_empty() || key.chars().count() > 128 || !allowed(key) {

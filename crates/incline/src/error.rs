@@ -1,0 +1,91 @@
+//! What a command ends with: an exit code, or a failure with cause and hint.
+use incline_model::fault::Fault;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit codes, as the README documents them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// Failed.
+    Failed,
+    /// There are differences, and the caller asked to be told.
+    Differences,
+    /// Wrong usage.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Differences => 2,
+            // EX_USAGE of sysexits.h.
+            Exit::Usage => 64,
+        })
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The input has faults, each at its place.
+    #[error("{} found", count(faults.len()))]
+    Faults {
+        faults: Vec<Fault>,
+        /// The texts of the files, for snippets.
+        texts: BTreeMap<String, String>,
+    },
+    #[error("cannot {verb} {}", path.display())]
+    File {
+        verb: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("there are no inventories in {}", .0.display())]
+    NoInventories(PathBuf),
+    #[error("there is no site `{name}` in this estate")]
+    NoSite { name: String, hint: Option<String> },
+    #[error("the site {site} cannot be rendered")]
+    Render {
+        site: String,
+        #[source]
+        source: incline_render::Error,
+    },
+    #[error("the templates cannot be used")]
+    Templates(#[source] incline_render::Error),
+    #[error("{cause}")]
+    Usage { cause: String, hint: String },
+    #[error("{cause}")]
+    Other { cause: String, hint: Option<String> },
+}
+
+fn count(faults: usize) -> String {
+    if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
+}
+
+impl Failure {
+    pub(crate) fn file(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { verb, path, source }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        if matches!(self, Self::Usage { .. } | Self::NoSite { .. }) { Exit::Usage } else { Exit::Failed }
+    }
+
+    /// What the user can do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoInventories(_) => Some("`incline init aws NAME` writes a starter; `--inventories DIR` names another folder".to_owned()),
+            Self::NoSite { hint, .. } | Self::Other { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Templates(_) => Some("run without `--templates` to use incline's own".to_owned()),
+            Self::Faults { .. } | Self::File { .. } | Self::Render { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What the user reads. Results go to stdout, diagnostics to stderr; colours only to a terminal that wants them.
+pub(crate) mod dot;
+pub(crate) mod failure;
+pub(crate) mod plan;
+pub(crate) mod style;
+pub(crate) mod svg;
+
+use crate::error::Failure;
+use std::io::Write;
+
+/// Prints a result. A reader that has gone away (`incline plan | head`) is no failure.
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::file("write", "stdout")(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The terminal's width in columns; 100 where there is none.
+pub(crate) fn width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0)).clamp(60, 160)
+}

@@ -1,0 +1,100 @@
+//! Failures: faults with snippet, cause and hint; everything else as a chain of causes and a hint.
+use super::{style, width};
+use crate::error::{Exit, Failure};
+use incline_model::fault::Fault;
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use serde_json::json;
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+
+/// Prints a failure to stderr and says how the command ends.
+pub(crate) fn show(failure: &Failure) -> Exit {
+    let mut out = anstream::stderr().lock();
+    // Where stderr itself is gone there is nobody left to tell.
+    let _ = out.write_all(text(failure).as_bytes());
+    failure.exit()
+}
+
+fn text(failure: &Failure) -> String {
+    let mut text = String::new();
+    if let Failure::Faults { faults, texts } = failure {
+        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_width(width()).with_context_lines(1).without_cause_chain();
+        for fault in faults {
+            let source = texts.get(&fault.file).map(|text| NamedSource::new(&fault.file, text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()));
+            let mut report = String::new();
+            if handler.render_report(&mut report, &Report { fault, source }).is_err() {
+                report = fault.to_string();
+            }
+            text.push_str(report.trim_end());
+            text.push_str("\n\n");
+        }
+    }
+    text.push_str(&format!("{}{failure}\n", style::red("error: ")));
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        text.push_str(&format!("  caused by: {error}\n"));
+        cause = error.source();
+    }
+    if let Some(hint) = failure.hint() {
+        text.push_str(&format!("{}{hint}\n", style::yellow("hint: ")));
+    }
+    text
+}
+
+/// Prints the outcome of a check as JSON: `{"ok": …, "faults": […]}`, version 1.
+pub(crate) fn faults_json(outcome: Result<String, Failure>) -> Result<Exit, Failure> {
+    let faults = match outcome {
+        Ok(_) => Vec::new(),
+        Err(Failure::Faults { faults, .. }) => faults,
+        Err(other) => return Err(other),
+    };
+    let list: Vec<_> = faults
+        .iter()
+        .map(|fault| {
+            json!({
+                "file": fault.file, "line": fault.place.map(|place| place.line), "column": fault.place.map(|place| place.column),
+                "path": fault.path, "cause": fault.cause, "hint": fault.hint,
+            })
+        })
+        .collect();
+    super::say(&format!("{:#}\n", json!({ "format": 1, "ok": list.is_empty(), "faults": list })))?;
+    Ok(if faults.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// A fault as miette draws it.
+#[derive(Debug)]
+struct Report<'a> {
+    fault: &'a Fault,
+    source: Option<NamedSource<String>>,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fault.cause)?;
+        // With a snippet the file stands in its frame.
+        if self.source.is_none() || self.fault.place.is_none() {
+            write!(f, " ({})", self.fault.file)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Report<'_> {}
+
+impl Diagnostic for Report<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.fault.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.fault.place?;
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let place = self.fault.place?;
+        let label = (!self.fault.path.is_empty()).then(|| self.fault.path.clone());
+        Some(Box::new(std::iter::once(LabeledSpan::new(label, place.offset, place.length))))
+    }
+}

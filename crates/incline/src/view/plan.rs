@@ -1,0 +1,202 @@
+//! A plan as text: what happens to what, why, and what that does; the summary last.
+use super::style;
+use incline_model::plan::{Basis, Change, FileChange, Impact, Plan, PropertyChange, Reason, Replaces, SitePlan, Step, Totals, Verb};
+use serde_json::Value;
+
+/// Properties that tell a reader most about a new resource, in order of use.
+const TELLING: [&str; 17] = [
+    "CidrBlock", "DestinationCidrBlock", "AvailabilityZone", "PrivateIpAddress", "IpAddress", "RepositoryName", "BucketName", "LoadBalancerName", "Scheme",
+    "LogGroupName", "RoleName", "InstanceProfileName", "LaunchTemplateName", "ServiceName", "AliasName", "Name", "Description",
+];
+
+/// The whole plan. `onprem` names on-prem sites, which are checked but not planned yet.
+pub(crate) fn text(plan: &Plan, onprem: &[String], full: bool, width: usize) -> String {
+    let mut text = String::new();
+    for site in &plan.sites {
+        site_text(&mut text, site, full, width);
+    }
+    if !onprem.is_empty() {
+        text.push_str(&format!("{} {}: checked. Hosts are not planned by this version of incline.\n\n", style::dim("on premises"), onprem.join(", ")));
+    }
+    text.push_str(&summary(plan));
+    text
+}
+
+fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
+    text.push_str(&format!("{}  {}\n", style::bold(&site.site), style::dim(&site.place)));
+    let mut stage = None;
+    for step in &site.steps {
+        if stage != Some(step.stage) {
+            stage = Some(step.stage);
+            text.push_str(&format!("\n  {}\n", style::dim(step.stage.name())));
+        }
+        step_text(text, step, full, width);
+    }
+    if !site.unchanged.is_empty() {
+        text.push_str(&format!("\n  {}\n", style::dim(&format!("unchanged: {}", count(site.unchanged.len(), "stack")))));
+    }
+    for note in &site.notes {
+        text.push_str(&format!("\n  {note}\n"));
+    }
+    text.push('\n');
+}
+
+fn step_text(text: &mut String, step: &Step, full: bool, width: usize) {
+    let mut facts = vec![count(step.changes.len(), "resource")];
+    if step.verb == Verb::Create && step.nodes > 0 {
+        facts.push(count(usize::from(step.nodes), "node"));
+    }
+    if step.impact != Impact::None {
+        facts.push(impact(step));
+    }
+    let left = format!("  {} {}", sign(step.verb), step.target);
+    let right = facts.join(", ");
+    let gap = width.saturating_sub(2 + 2 + step.target.chars().count() + right.chars().count()).max(2);
+    let right = if step.impact >= Impact::InterruptsTraffic { style::red(&right) } else { right };
+    text.push_str(&format!("{left}{}{right}\n", " ".repeat(gap)));
+    let longest = step.changes.iter().map(|change| change.resource.chars().count()).max().unwrap_or(0).min(40);
+    for change in &step.changes {
+        change_text(text, change, longest, full, width);
+    }
+    for setting in &step.settings {
+        property_text(text, setting, "      ");
+    }
+    for file in &step.files {
+        file_text(text, file);
+    }
+}
+
+fn change_text(text: &mut String, change: &Change, longest: usize, full: bool, width: usize) {
+    let kind = change.kind.strip_prefix("AWS::").unwrap_or(&change.kind);
+    let mut line = format!("      {} {:longest$}  {:32}", sign(change.verb), change.resource, kind);
+    let used = 8 + longest + 2 + 32;
+    let mut remark = match change.verb {
+        Verb::Create => gist(change),
+        Verb::Remove => if change.retained { "kept, no longer managed".to_owned() } else { reason(change.reason).to_owned() },
+        Verb::Replace | Verb::Update => reason(change.reason).to_owned(),
+    };
+    if change.verb == Verb::Replace {
+        remark.push_str(if change.retained { "; made anew, the old one is kept" } else { "; made anew" });
+    }
+    let room = width.saturating_sub(used + 1);
+    if remark.chars().count() > room {
+        remark = remark.chars().take(room.saturating_sub(1)).chain(['…']).collect();
+    }
+    line.push(' ');
+    let trimmed = format!("{line}{}", style::dim(&remark));
+    text.push_str(if remark.is_empty() { line.trim_end() } else { &trimmed });
+    text.push('\n');
+    if change.verb != Verb::Create || full {
+        for property in &change.properties {
+            property_text(text, property, "          ");
+        }
+    }
+}
+
+fn property_text(text: &mut String, property: &PropertyChange, indent: &str) {
+    let note = match property.replaces {
+        Replaces::Always => style::magenta("  forces replacement"),
+        Replaces::Perhaps => style::dim("  may force replacement"),
+        Replaces::Never => String::new(),
+    };
+    let change = match (&property.before, &property.after) {
+        (None, Some(after)) => style::green(&show(after)),
+        (Some(before), None) => format!("{} {}", style::red(&show(before)), style::dim("removed")),
+        (Some(before), Some(after)) => format!("{} {} {}", style::red(&show(before)), style::dim("→"), style::green(&show(after))),
+        (None, None) => String::new(),
+    };
+    text.push_str(&format!("{indent}{} {change}{note}\n", style::dim(&format!("{}:", property.path))));
+}
+
+fn file_text(text: &mut String, file: &FileChange) {
+    text.push_str(&format!("      {} {}  {}\n", sign(file.verb), file.path, style::dim("on the nodes")));
+    for line in file.diff.lines() {
+        let line = match line.chars().next() {
+            Some('+') => style::green(line),
+            Some('-') => style::red(line),
+            _ => style::dim(line),
+        };
+        text.push_str(&format!("          {line}\n"));
+    }
+}
+
+/// A value in one line; CloudFormation's functions as they read best.
+fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.starts_with('(') => text.clone(),
+        Value::Object(map) if map.len() == 1 => match map.iter().next() {
+            Some((key, Value::String(to))) if key == "Ref" => to.clone(),
+            Some((key, Value::Array(parts))) if key == "Fn::GetAtt" => parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("."),
+            Some((key, Value::String(text))) if key == "Fn::Sub" => format!("\"{text}\""),
+            _ => value.to_string(),
+        },
+        _ => value.to_string(),
+    }
+}
+
+/// What is most telling about a new resource.
+fn gist(change: &Change) -> String {
+    let find = |name: &str| change.properties.iter().find(|property| property.path == name).and_then(|property| property.after.as_ref());
+    if let (Some(Value::String(min)), Some(Value::String(max))) = (find("MinSize"), find("MaxSize")) {
+        let desired = find("DesiredCapacity").and_then(Value::as_str).unwrap_or(min);
+        return format!("{desired} nodes ({min} to {max})");
+    }
+    let texts = TELLING.iter().filter_map(|name| find(name)).filter_map(Value::as_str);
+    texts.take(2).collect::<Vec<_>>().join(" ")
+}
+
+fn sign(verb: Verb) -> String {
+    match verb {
+        Verb::Create => style::green("+"),
+        Verb::Update => style::yellow("~"),
+        Verb::Replace => style::magenta("±"),
+        Verb::Remove => style::red("-"),
+    }
+}
+
+fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Missing => "is missing",
+        Reason::Changed => "",
+        Reason::Follows => "follows from another change",
+        Reason::Unwanted => "is no longer in the inventory",
+    }
+}
+
+fn impact(step: &Step) -> String {
+    match step.impact {
+        Impact::None => "unnoticed".to_owned(),
+        Impact::InPlace => "in place".to_owned(),
+        Impact::RollsNodes => format!("rolls {}", count(usize::from(step.nodes), "node")),
+        Impact::InterruptsTraffic => "interrupts traffic".to_owned(),
+        Impact::LosesData => "loses data".to_owned(),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn summary(plan: &Plan) -> String {
+    if plan.is_empty() {
+        return format!("{} {} as the inventories say.\n", style::bold("Nothing to do."), if plan.sites.len() == 1 { "The site is" } else { "All sites are" });
+    }
+    let totals: Vec<Totals> = plan.sites.iter().map(SitePlan::totals).collect();
+    let sum = |field: fn(&Totals) -> usize| totals.iter().map(field).sum::<usize>();
+    let worst = plan.sites.iter().flat_map(|site| &site.steps).max_by_key(|step| step.impact);
+    let worst = worst.filter(|step| step.impact > Impact::InPlace).map_or(String::new(), |step| format!(" Worst: {} ({}).", impact(step), step.target));
+    let basis = match plan.basis {
+        Basis::Nothing => " Offline: as if nothing existed.",
+        Basis::Folder => "",
+    };
+    format!(
+        "{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.{worst}{basis}\n",
+        style::bold("Plan:"),
+        count(sum(|t| t.stacks), "stack"),
+        count(plan.sites.iter().filter(|site| !site.steps.is_empty()).count(), "site"),
+        count(sum(|t| t.create), "resource"),
+        sum(|t| t.update),
+        sum(|t| t.replace),
+        sum(|t| t.remove),
+    )
+}

@@ -1,0 +1,66 @@
+//! Two values → the leaves in which they differ.
+use crate::prelude::*;
+use serde_json::Value;
+
+/// A leaf that differs: its path, and its value before and after.
+pub(crate) type Difference = (Vec<String>, Option<Value>, Option<Value>);
+
+/// All leaves in which `before` and `after` differ, in the order of their paths.
+pub(crate) fn differences(before: Option<&Value>, after: Option<&Value>) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk(&mut Vec::new(), before, after, &mut found);
+    found
+}
+
+fn walk(path: &mut Vec<String>, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Difference>) {
+    if before == after {
+        return;
+    }
+    match (before, after) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) if !is_intrinsic(old) && !is_intrinsic(new) => {
+            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                path.push(key.clone());
+                walk(path, old.get(key), new.get(key), found);
+                path.pop();
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            // Elements that name themselves are told apart by name, so that one tag more is one line more.
+            let named = |list: &[Value]| list.iter().map(name_of).collect::<Option<Vec<String>>>().filter(|names| names.iter().collect::<BTreeSet<_>>().len() == names.len());
+            match (named(old), named(new)) {
+                (Some(old_names), Some(new_names)) => {
+                    let names: BTreeSet<&String> = old_names.iter().chain(&new_names).collect();
+                    let find = |names: &[String], list: &'_ [Value], name: &String| names.iter().position(|n| n == name).and_then(|i| list.get(i).cloned());
+                    for name in names {
+                        path.push(name.clone());
+                        walk(path, find(&old_names, old, name).as_ref(), find(&new_names, new, name).as_ref(), found);
+                        path.pop();
+                    }
+                }
+                _ => {
+                    for index in 0..old.len().max(new.len()) {
+                        path.push(index.to_string());
+                        walk(path, old.get(index), new.get(index), found);
+                        path.pop();
+                    }
+                }
+            }
+        }
+        _ => found.push((path.clone(), before.cloned(), after.cloned())),
+    }
+}
+
+/// The name by which an element of a list is known: a tag's key, a statement's id, a device's name, or a plain word.
+fn name_of(element: &Value) -> Option<String> {
+    match element {
+        Value::String(word) => Some(word.clone()),
+        Value::Object(map) => ["Key", "Sid", "DeviceName", "ResourceType", "PolicyName", "Id"].iter().find_map(|key| map.get(*key).and_then(Value::as_str)).map(ToOwned::to_owned),
+        _ => None,
+    }
+}
+
+/// `Ref` and `Fn::…` are values, not containers.
+fn is_intrinsic(map: &serde_json::Map<String, Value>) -> bool {
+    map.len() == 1 && map.keys().all(|key| key == "Ref" || key.starts_with("Fn::"))
+}

@@ -1,0 +1,228 @@
+//! One stack: what is there and what must be → its step.
+use crate::diff::differences;
+use crate::prelude::*;
+use crate::references::{outputs, references};
+use crate::replacement::Table;
+use crate::{digest, impact};
+use incline_model::desired::{Parameter, Stack};
+use incline_model::observed::DeployedStack;
+use incline_model::plan::{Change, Expectation, Impact, PropertyChange, Reason, Replaces, Step, Verb};
+use serde_json::{Value, json};
+
+/// What stands for a value that only AWS can tell.
+const LATER: &str = "(known after apply)";
+
+/// A template's resources by logical id.
+pub(crate) fn resources(template: &Value) -> BTreeMap<&str, &Value> {
+    template.get("Resources").and_then(Value::as_object).into_iter().flatten().map(|(id, resource)| (id.as_str(), resource)).collect()
+}
+
+fn kind_of(resource: &Value) -> String {
+    resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn is_retained(resource: &Value, policy: &str) -> bool {
+    resource.get(policy).and_then(Value::as_str).is_some_and(|policy| policy != "Delete")
+}
+
+/// The step that makes a stack.
+pub(crate) fn create(stack: &Stack) -> Step {
+    let changes: Vec<Change> = resources(&stack.template).into_iter().map(|(id, resource)| created(id, resource, Reason::Missing)).collect();
+    Step {
+        target: stack.name.clone(),
+        stage: stack.stage,
+        verb: Verb::Create,
+        reason: Reason::Missing,
+        impact: Impact::None,
+        nodes: stack.nodes,
+        expectation: Expectation::Absent,
+        changes,
+        settings: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
+fn created(id: &str, resource: &Value, reason: Reason) -> Change {
+    let properties = resource.get("Properties").and_then(Value::as_object).into_iter().flatten();
+    Change {
+        resource: id.to_owned(),
+        kind: kind_of(resource),
+        verb: Verb::Create,
+        reason,
+        impact: Impact::None,
+        retained: false,
+        properties: properties
+            .map(|(name, value)| PropertyChange { path: name.clone(), before: None, after: Some(value.clone()), replaces: Replaces::Never })
+            .collect(),
+    }
+}
+
+/// A resource that goes.
+pub(crate) fn removed(id: &str, resource: &Value, reason: Reason) -> Change {
+    let (kind, retained) = (kind_of(resource), is_retained(resource, "DeletionPolicy"));
+    Change { resource: id.to_owned(), impact: impact::of(&kind, Verb::Remove, retained, &[]), kind, verb: Verb::Remove, reason, retained, properties: Vec::new() }
+}
+
+/// The step that changes a stack, if there is anything to change. `moved` holds the outputs that will have another
+/// value, and gains this stack's.
+pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, moved: &mut BTreeSet<(String, String)>) -> Option<Step> {
+    let (old, new) = (resources(&deployed.template), resources(&stack.template));
+    let mut changes: BTreeMap<String, Change> = BTreeMap::new();
+    for (id, resource) in &new {
+        match old.get(id) {
+            None => drop(changes.insert((*id).to_owned(), created(id, resource, Reason::Missing))),
+            Some(before) => {
+                let properties = property_changes(before, resource, table);
+                if !properties.is_empty() {
+                    changes.insert((*id).to_owned(), changed(id, before, resource, properties, Reason::Changed));
+                }
+            }
+        }
+    }
+    for (id, resource) in &old {
+        if !new.contains_key(id) {
+            changes.insert((*id).to_owned(), removed(id, resource, Reason::Unwanted));
+        }
+    }
+    let settings = settings(stack, deployed);
+    let moved_parameters: BTreeSet<String> = stack
+        .parameters
+        .iter()
+        .filter(|(name, source)| {
+            let follows = matches!(source, Parameter::Output { stack, output } if moved.contains(&(stack.clone(), output.clone())));
+            follows || settings.iter().any(|setting| setting.path == format!("Parameters.{name}"))
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    follow(&old, &new, table, &moved_parameters, &mut changes);
+
+    let unstable = |reference: &crate::references::Reference| {
+        moved_parameters.contains(&reference.to) || changes.get(&reference.to).is_some_and(|change| moves(change, reference.attribute.as_deref()))
+    };
+    let before = outputs(&deployed.template);
+    for (name, references) in outputs(&stack.template) {
+        if references.iter().any(unstable) || !before.contains_key(&name) {
+            moved.insert((stack.name.clone(), name));
+        }
+    }
+    let output_changes = differences(deployed.template.get("Outputs"), stack.template.get("Outputs"));
+    if changes.is_empty() && settings.is_empty() && output_changes.is_empty() {
+        return None;
+    }
+    let changes: Vec<Change> = changes.into_values().collect();
+    Some(Step {
+        target: stack.name.clone(),
+        stage: stack.stage,
+        verb: Verb::Update,
+        reason: if changes.iter().all(|change| change.reason == Reason::Follows) && !changes.is_empty() { Reason::Follows } else { Reason::Changed },
+        impact: changes.iter().map(|change| change.impact).max().unwrap_or(Impact::None),
+        nodes: stack.nodes,
+        expectation: Expectation::Template(digest(&deployed.body)),
+        changes,
+        settings: settings
+            .into_iter()
+            .chain(output_changes.into_iter().map(|(path, before, after)| PropertyChange { path: format!("Outputs.{}", path.join(".")), before, after, replaces: Replaces::Never }))
+            .collect(),
+        files: Vec::new(),
+    })
+}
+
+fn property_changes(before: &Value, after: &Value, table: &Table) -> Vec<PropertyChange> {
+    let kind = kind_of(after);
+    let mut changes = Vec::new();
+    if before.get("Type") != after.get("Type") {
+        changes.push(PropertyChange { path: "Type".to_owned(), before: before.get("Type").cloned(), after: after.get("Type").cloned(), replaces: Replaces::Always });
+    }
+    for (path, before, after) in differences(before.get("Properties"), after.get("Properties")) {
+        changes.push(PropertyChange { replaces: table.replaces(&kind, &path), path: path.join("."), before, after });
+    }
+    for attribute in ["DeletionPolicy", "UpdateReplacePolicy", "UpdatePolicy", "CreationPolicy", "DependsOn", "Metadata"] {
+        for (path, before, after) in differences(before.get(attribute), after.get(attribute)) {
+            let path = [attribute.to_owned()].into_iter().chain(path).collect::<Vec<_>>().join(".");
+            changes.push(PropertyChange { path, before, after, replaces: Replaces::Never });
+        }
+    }
+    changes
+}
+
+fn changed(id: &str, before: &Value, after: &Value, properties: Vec<PropertyChange>, reason: Reason) -> Change {
+    let kind = kind_of(after);
+    let verb = if properties.iter().any(|property| property.replaces == Replaces::Always) { Verb::Replace } else { Verb::Update };
+    let retained = is_retained(before, "UpdateReplacePolicy");
+    Change { resource: id.to_owned(), impact: impact::of(&kind, verb, retained, &properties), kind, verb, reason, retained, properties }
+}
+
+/// Whether a reference to a changed resource gets another value.
+fn moves(change: &Change, attribute: Option<&str>) -> bool {
+    match change.verb {
+        Verb::Replace => true,
+        // A launch template keeps its id, and counts its versions.
+        Verb::Update => attribute == Some("LatestVersionNumber") && change.properties.iter().any(|p| p.path.starts_with("LaunchTemplateData")),
+        Verb::Create | Verb::Remove => false,
+    }
+}
+
+/// Adds the changes that follow from other changes: what refers to a replaced resource or to a moved parameter gets
+/// another value, which may replace it in turn.
+fn follow(old: &BTreeMap<&str, &Value>, new: &BTreeMap<&str, &Value>, table: &Table, parameters: &BTreeSet<String>, changes: &mut BTreeMap<String, Change>) {
+    loop {
+        let mut grown = false;
+        for (id, resource) in new {
+            let Some(before) = old.get(id) else { continue };
+            let known = changes.get(*id);
+            if known.is_some_and(|change| change.verb == Verb::Create) {
+                continue;
+            }
+            let properties = resource.get("Properties").cloned().unwrap_or(Value::Null);
+            let mut further: Vec<PropertyChange> = Vec::new();
+            for (path, reference) in references(&properties) {
+                let dotted = path.join(".");
+                let moved = parameters.contains(&reference.to) || changes.get(&reference.to).is_some_and(|change| moves(change, reference.attribute.as_deref()));
+                let already = known.is_some_and(|change| change.properties.iter().any(|p| p.path == dotted)) || further.iter().any(|p| p.path == dotted);
+                if moved && !already {
+                    let value = properties.pointer(&format!("/{}", path.join("/"))).cloned();
+                    further.push(PropertyChange { replaces: table.replaces(&kind_of(resource), &path), path: dotted, before: value, after: Some(json!(LATER)) });
+                }
+            }
+            if !further.is_empty() {
+                grown = true;
+                let (mut all, reason) = known.map_or((Vec::new(), Reason::Follows), |change| (change.properties.clone(), change.reason));
+                all.extend(further);
+                changes.insert((*id).to_owned(), changed(id, before, resource, all, reason));
+            }
+        }
+        if !grown {
+            return;
+        }
+    }
+}
+
+/// The stack's own tags and parameters that differ, where those of the deployed one are known.
+fn settings(stack: &Stack, deployed: &DeployedStack) -> Vec<PropertyChange> {
+    let change = |group: &str, (path, before, after): crate::diff::Difference| PropertyChange {
+        path: format!("{group}.{}", path.join(".")),
+        before,
+        after,
+        replaces: Replaces::Never,
+    };
+    let mut changes = Vec::new();
+    if let Some(tags) = &deployed.tags {
+        changes.extend(differences(Some(&json!(tags)), Some(&json!(stack.tags))).into_iter().map(|difference| change("Tags", difference)));
+    }
+    if let Some(parameters) = &deployed.parameters {
+        let names: BTreeSet<&String> = parameters.keys().chain(stack.parameters.keys()).collect();
+        for name in names {
+            let (before, after) = (parameters.get(name), stack.parameters.get(name));
+            if before != after {
+                let show = |parameter: Option<&Parameter>| {
+                    parameter.map(|parameter| match parameter {
+                        Parameter::Value(value) => json!(value),
+                        Parameter::Output { stack, output } => json!(format!("{output} of {stack}")),
+                    })
+                };
+                changes.push(PropertyChange { path: format!("Parameters.{name}"), before: show(before), after: show(after), replaces: Replaces::Never });
+            }
+        }
+    }
+    changes
+}

@@ -1,0 +1,116 @@
+//! A valid AWS site → its stacks and node configurations.
+use crate::context::{self, with};
+use crate::prelude::*;
+use crate::templates::Templates;
+use crate::{Error, node};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use incline_model::desired::{Artifact, Desired, MAX_TEMPLATE_BYTES, Parameter, Stack, Stage};
+use incline_model::estate::Estate;
+use incline_model::site::{Aws, Site};
+use incline_model::yaml;
+use serde_json::{Value, json};
+
+/// Renders one site of an estate.
+///
+/// # Errors
+/// A template that cannot be rendered, or something larger than AWS takes.
+pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desired, Error> {
+    let mut builder = Builder { site, templates, base: context::site(site), outputs: BTreeMap::new(), stacks: Vec::new(), artifacts: Vec::new() };
+    let account_of = |name: &str| match estate.site(name) {
+        Some(Site::Aws(other)) => Some(other.typed().account.to_string()),
+        _ => None,
+    };
+    let none = BTreeMap::new();
+    builder.stack("keys", Stage::Keys, "stacks/keys.yaml", json!({}), &none, 0)?;
+    builder.stack("network", Stage::Network, "stacks/network.yaml", with(context::network(site), context::accepts(site, account_of)), &none, 0)?;
+    if let Some(vpn) = context::vpn(site) {
+        builder.stack("vpn", Stage::Edge, "stacks/vpn.yaml", vpn, &none, 0)?;
+    }
+    if let Some((peering, foreign)) = context::peering(site) {
+        let foreign = foreign.into_iter().map(|(name, (stack, output))| (name, Parameter::Output { stack, output })).collect();
+        builder.stack("peering", Stage::Edge, "stacks/peering.yaml", peering, &foreign, 0)?;
+    }
+    builder.stack("registry", Stage::Edge, "stacks/registry.yaml", context::registry(site), &none, 0)?;
+    builder.stack("logs", Stage::Edge, "stacks/logs.yaml", json!({}), &none, 0)?;
+    builder.stack("endpoints", Stage::Edge, "stacks/endpoints.yaml", context::endpoints(site), &none, 0)?;
+    builder.stack("data", Stage::Data, "stacks/data.yaml", context::data(site), &none, 0)?;
+
+    let api = json!({
+        "name": format!("{}-api", site.typed().name), "scheme": context::scheme(&site.typed().api.exposure),
+        "subnets": context::subnets(site, &site.typed().api.exposure, "Isolated"),
+    });
+    builder.stack("api", Stage::Balancers, "stacks/api.yaml", api, &none, 0)?;
+    for balancer in &site.typed().balancers {
+        let suffix = format!("balancer-{}", balancer.name);
+        builder.stack(&suffix, Stage::Balancers, "stacks/balancer.yaml", context::balancer(site, balancer), &none, 0)?;
+    }
+
+    let ami = BTreeMap::from([("AmiId".to_owned(), Parameter::Value(site.pins().ami.id.as_str().to_owned()))]);
+    for member in site.members() {
+        let role = format!("control-plane-{}", member.zone.letter());
+        let stack = format!("{}-{role}", site.typed().name);
+        let user_data = builder.node("nodes/control-plane.yaml", &role, &context::control_plane_node(site, &member, &stack))?;
+        let control_plane = &site.typed().control_plane;
+        let values = json!({
+            "member": context::member(&member), "instanceType": control_plane.instance_type, "rootVolumeGib": control_plane.root_volume_gib, "userData": user_data,
+        });
+        builder.stack(&role, Stage::ControlPlane, "stacks/control-plane.yaml", values, &ami, 1)?;
+    }
+    for pool in &site.typed().pools {
+        let role = format!("pool-{}", pool.name);
+        let stack = format!("{}-{role}", site.typed().name);
+        let user_data = builder.node("nodes/worker.yaml", &role, &context::worker_node(site, pool, &stack))?;
+        let values = with(context::pool(site, pool), json!({ "userData": user_data }));
+        builder.stack(&role, Stage::Pools, "stacks/pool.yaml", values, &ami, pool.size.desired)?;
+    }
+    builder.stacks.sort_by(|a, b| (a.stage, &a.name).cmp(&(b.stage, &b.name)));
+    Ok(Desired { site: site.typed().name.clone(), stacks: builder.stacks, artifacts: builder.artifacts })
+}
+
+struct Builder<'a> {
+    site: &'a Aws,
+    templates: &'a Templates,
+    base: Value,
+    /// Output → the stack that puts it out.
+    outputs: BTreeMap<String, String>,
+    stacks: Vec<Stack>,
+    artifacts: Vec<Artifact>,
+}
+
+impl Builder<'_> {
+    /// Renders a node's configuration and gives its user data, as a launch template takes it.
+    fn node(&mut self, manifest: &str, role: &str, context: &Value) -> Result<String, Error> {
+        let artifact = node::render(self.templates, manifest, role, &context::bucket(self.site, "artifacts"), context)?;
+        let user_data = STANDARD.encode(&artifact.user_data);
+        self.artifacts.push(artifact);
+        Ok(user_data)
+    }
+
+    /// Renders a stack. Each of its parameters is given here, or is an output of that name of an earlier stack.
+    fn stack(&mut self, suffix: &str, stage: Stage, template: &str, values: Value, given: &BTreeMap<String, Parameter>, nodes: u16) -> Result<(), Error> {
+        let name = format!("{}-{suffix}", self.site.typed().name);
+        let body = self.templates.render(template, &with(self.base.clone(), values))?;
+        if body.len() > MAX_TEMPLATE_BYTES {
+            return Err(Error::TooLarge { what: format!("the template of {name}"), size: body.len(), limit: MAX_TEMPLATE_BYTES });
+        }
+        let parsed = yaml::parse(template, &body)
+            .map_err(|faults| Error::NotYaml { name: template.to_owned(), cause: faults.first().map_or(String::new(), ToString::to_string) })?
+            .value();
+        let mut parameters = BTreeMap::new();
+        for parameter in parsed.get("Parameters").and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
+            let source = match (given.get(parameter), self.outputs.get(parameter)) {
+                (Some(given), _) => given.clone(),
+                (None, Some(stack)) => Parameter::Output { stack: stack.clone(), output: parameter.clone() },
+                (None, None) => return Err(Error::NoOutput { stack: name, parameter: parameter.clone() }),
+            };
+            parameters.insert(parameter.clone(), source);
+        }
+        for output in parsed.get("Outputs").and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
+            self.outputs.insert(output.clone(), name.clone());
+        }
+        let mut tags: BTreeMap<String, String> = self.site.typed().tags.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+        tags.insert("incline:site".to_owned(), self.site.typed().name.to_string());
+        self.stacks.push(Stack { name, stage, body, template: parsed, parameters, tags, nodes });
+        Ok(())
+    }
+}

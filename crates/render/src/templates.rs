@@ -1,0 +1,142 @@
+//! The templates, compiled once: strict about what is undefined, and escaping every value for where it stands.
+use crate::prelude::*;
+use crate::quote::{is_word, shell};
+use crate::Error;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
+use sha2::{Digest, Sha256};
+
+/// All templates and node files by name: `stacks/keys.yaml`, `nodes/worker.yaml`, `ignition/bin/imds`.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    files: BTreeMap<String, String>,
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    /// Compiles templates.
+    ///
+    /// # Errors
+    /// The first template that does not parse.
+    pub fn new(files: BTreeMap<String, String>) -> Result<Self, Error> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+        environment.set_syntax(syntax.map_err(|source| error("the template syntax", source))?);
+        environment.set_auto_escape_callback(escaping);
+        environment.set_formatter(format_value);
+        environment.add_filter("id", identifier);
+        for (name, text) in &files {
+            if is_template(name) {
+                environment.add_template_owned(name.clone(), text.clone()).map_err(|source| error(name, source))?;
+            }
+        }
+        Ok(Self { files, environment })
+    }
+
+    /// The names of all templates and files.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// A digest (SHA-256, hexadecimal) over all names and contents.
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (name, text) in &self.files {
+            for part in [name, text] {
+                hasher.update((part.len() as u64).to_be_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+        hex(&hasher.finalize())
+    }
+
+    /// What a template asks of its context.
+    pub fn variables(&self, name: &str) -> BTreeSet<String> {
+        let found = self.environment.get_template(name).map(|template| template.undeclared_variables(true));
+        found.into_iter().flatten().collect()
+    }
+
+    pub(crate) fn render(&self, name: &str, context: &serde_json::Value) -> Result<String, Error> {
+        let template = self.environment.get_template(name).map_err(|_| Error::NoTemplate { name: name.to_owned() })?;
+        template.render(Value::from(Serde(context))).map_err(|source| error(name, source))
+    }
+
+    pub(crate) fn file(&self, name: &str) -> Result<&str, Error> {
+        self.files.get(name).map(String::as_str).ok_or_else(|| Error::NoTemplate { name: name.to_owned() })
+    }
+}
+
+/// Hexadecimal, lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a file is rendered; all others are taken as they are.
+pub(crate) fn is_template(name: &str) -> bool {
+    name.ends_with(".j2") || name.starts_with("stacks/") || name.starts_with("nodes/")
+}
+
+fn error(name: &str, source: minijinja::Error) -> Error {
+    Error::Template { name: name.to_owned(), line: source.line(), source }
+}
+
+/// How values are escaped, by the kind of file that they stand in.
+fn escaping(name: &str) -> AutoEscape {
+    match name.trim_end_matches(".j2").rsplit('.').next() {
+        // A JSON string is a YAML double-quoted scalar and, without control characters, a TOML basic string.
+        Some("yaml" | "json" | "toml") => AutoEscape::Json,
+        Some("env") => AutoEscape::Custom("shell".into()),
+        _ => AutoEscape::Custom("word".into()),
+    }
+}
+
+fn format_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    let AutoEscape::Custom(kind) = state.auto_escape() else {
+        return minijinja::escape_formatter(out, state, value);
+    };
+    if value.is_undefined() || value.is_none() {
+        return Err(minijinja::Error::new(ErrorKind::UndefinedError, "a value is missing"));
+    }
+    let text = value.to_string();
+    let written = if kind == "shell" {
+        out.write_str(&shell(&text))
+    } else if is_word(&text) {
+        out.write_str(&text)
+    } else {
+        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("`{text}` is more than one plain word")));
+    };
+    written.map_err(minijinja::Error::from)
+}
+
+/// A CloudFormation logical id or property name: letters and digits alone, so that it may stand unquoted.
+fn identifier(text: String) -> Result<Value, minijinja::Error> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        Ok(Value::from_safe_string(text))
+    } else {
+        Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("`{text}` is no logical id")))
+    }
+}
+
+/// Makes a logical id of a name, so that two names never make the same one: `lab-results` → `LabResults`, and where
+/// dropping the separators would lose something, a piece of the name's digest is added.
+pub(crate) fn logical_id(name: &str) -> String {
+    let mut id = String::new();
+    let mut plain = true;
+    for part in name.split(|c: char| !c.is_ascii_alphanumeric()) {
+        let mut letters = part.chars();
+        match letters.next() {
+            Some(first) => {
+                plain &= first.is_ascii_lowercase();
+                id.push(first.to_ascii_uppercase());
+                id.extend(letters);
+            }
+            None => plain = false,
+        }
+    }
+    if !plain || name.contains(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-') {
+        id.push_str(&hex(&Sha256::digest(name.as_bytes()))[..6]);
+    }
+    id
+}
