@@ -1,6 +1,7 @@
 //! What templates see of a site: short lists of named values, nothing to compute.
 use crate::prelude::*;
 use crate::templates::logical_id;
+use incline_model::desired::Parameter;
 use incline_model::inventory::aws::{
     Balancer, BreakGlass, DeadPeer, Exposure, FlowLogInterval, HealthProtocol, ListenerProtocol, Pool, Routing, TlsPolicy, Traffic,
     TunnelStart,
@@ -161,22 +162,22 @@ pub(crate) fn vpn(site: &Aws) -> Option<Value> {
     Some(json!({ "amazonAsn": vpn.amazon_asn, "connections": connections }))
 }
 
-/// The site's peerings, and the parameters that come from other sites' stacks: name → (stack, output).
-pub(crate) fn peering(site: &Aws) -> Option<(Value, BTreeMap<String, (String, String)>)> {
+/// The site's peerings, and those parameters of their stack that come from elsewhere.
+pub(crate) fn peering(site: &Aws) -> Option<(Value, BTreeMap<String, Parameter>)> {
     if site.peers().is_empty() {
         return None;
     }
-    let mut foreign = BTreeMap::new();
+    let mut given = BTreeMap::new();
     let mut peers = Vec::new();
     for peer in site.peers() {
         let id = logical_id(peer.name.as_str());
         let mut parameter = None;
-        let (mut vpc, mut account, mut region, mut role) = (Value::Null, Value::Null, Value::Null, Value::Null);
+        let (mut vpc, mut account, mut region, mut role) = (Value::Null, Value::Null, Value::Null, None);
         match &peer.other {
             PeerOther::Foreign(other) => {
                 vpc = json!(other.id);
                 if other.account != site.typed().account {
-                    (account, role) = (json!(other.account), json!(other.accept_role));
+                    (account, role) = (json!(other.account), other.accept_role.as_ref().map(ToString::to_string));
                 }
                 if other.region != site.typed().region {
                     region = json!(other.region);
@@ -184,26 +185,31 @@ pub(crate) fn peering(site: &Aws) -> Option<(Value, BTreeMap<String, (String, St
             }
             PeerOther::RequestedOf { site: other, account: theirs, region: there } => {
                 let name = format!("Vpc{id}");
-                foreign.insert(name.clone(), (format!("{other}-network"), "VpcId".to_owned()));
+                given.insert(name.clone(), Parameter::Output { stack: format!("{other}-network"), output: "VpcId".to_owned() });
                 parameter = Some(name);
                 (account, region) = (json!(theirs), json!(there));
-                role = json!(theirs.as_ref().map(|account| format!("arn:aws:iam::{account}:role/incline-{other}-accept-{}", peer.name)));
+                role = theirs.as_ref().map(|account| format!("arn:aws:iam::{account}:role/incline-{other}-accept-{}", peer.name));
             }
             PeerOther::RequestedBy(other) => {
                 let name = format!("Connection{id}");
-                foreign.insert(name.clone(), (format!("{other}-peering"), format!("Peering{id}Id")));
+                given.insert(name.clone(), Parameter::Output { stack: format!("{other}-peering"), output: format!("Peering{id}Id") });
                 parameter = Some(name);
             }
         }
+        let role_parameter = role.map(|role| {
+            let name = format!("AcceptRole{id}");
+            given.insert(name.clone(), Parameter::Value(role));
+            name
+        });
         peers.push(json!({
             "id": id, "name": peer.name, "asks": !matches!(peer.other, PeerOther::RequestedBy(_)), "parameter": parameter,
-            "vpc": vpc, "account": account, "region": region, "role": role, "cidrs": peer.cidrs,
+            "vpc": vpc, "account": account, "region": region, "role": role_parameter, "cidrs": peer.cidrs,
         }));
     }
     let mut tables = vec!["IsolatedRoutes".to_owned()];
     tables.extend(site.zones().iter().map(|zone| format!("PrivateRoutes{}", zone_id(&zone.zone))));
     let asks = site.peers().iter().any(|peer| !matches!(peer.other, PeerOther::RequestedBy(_)));
-    Some((json!({ "peers": peers, "tables": tables, "asks": asks }), foreign))
+    Some((json!({ "peers": peers, "tables": tables, "asks": asks }), given))
 }
 
 /// The repositories: the declared ones, and the mirrors of Kubernetes' own images.

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 /// # Errors
 /// A template that cannot be rendered, or something larger than AWS takes.
 pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desired, Error> {
-    let mut builder = Builder { site, templates, base: context::site(site), outputs: BTreeMap::new(), stacks: Vec::new(), artifacts: Vec::new() };
+    let mut known = BTreeMap::from([("AmiId".to_owned(), site.pins().ami.id.as_str().to_owned())]);
+    known.extend(site.typed().zones.iter().map(|zone| (format!("Zone{}", context::zone_id(zone)), zone.to_string())));
+    let mut builder = Builder { site, templates, base: context::site(site), known, outputs: BTreeMap::new(), stacks: Vec::new(), artifacts: Vec::new() };
     let account_of = |name: &str| match estate.site(name) {
         Some(Site::Aws(other)) => Some(other.typed().account.to_string()),
         _ => None,
@@ -26,9 +28,8 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
     if let Some(vpn) = context::vpn(site) {
         builder.stack("vpn", Stage::Edge, "stacks/vpn.yaml", vpn, &none, 0)?;
     }
-    if let Some((peering, foreign)) = context::peering(site) {
-        let foreign = foreign.into_iter().map(|(name, (stack, output))| (name, Parameter::Output { stack, output })).collect();
-        builder.stack("peering", Stage::Edge, "stacks/peering.yaml", peering, &foreign, 0)?;
+    if let Some((peering, given)) = context::peering(site) {
+        builder.stack("peering", Stage::Edge, "stacks/peering.yaml", peering, &given, 0)?;
     }
     builder.stack("registry", Stage::Edge, "stacks/registry.yaml", context::registry(site), &none, 0)?;
     builder.stack("logs", Stage::Edge, "stacks/logs.yaml", json!({}), &none, 0)?;
@@ -45,7 +46,6 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
         builder.stack(&suffix, Stage::Balancers, "stacks/balancer.yaml", context::balancer(site, balancer), &none, 0)?;
     }
 
-    let ami = BTreeMap::from([("AmiId".to_owned(), Parameter::Value(site.pins().ami.id.as_str().to_owned()))]);
     for member in site.members() {
         let role = format!("control-plane-{}", member.zone.letter());
         let stack = format!("{}-{role}", site.typed().name);
@@ -54,14 +54,14 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
         let values = json!({
             "member": context::member(&member), "instanceType": control_plane.instance_type, "rootVolumeGib": control_plane.root_volume_gib, "userData": user_data,
         });
-        builder.stack(&role, Stage::ControlPlane, "stacks/control-plane.yaml", values, &ami, 1)?;
+        builder.stack(&role, Stage::ControlPlane, "stacks/control-plane.yaml", values, &none, 1)?;
     }
     for pool in &site.typed().pools {
         let role = format!("pool-{}", pool.name);
         let stack = format!("{}-{role}", site.typed().name);
         let user_data = builder.node("nodes/worker.yaml", &role, &context::worker_node(site, pool, &stack))?;
         let values = with(context::pool(site, pool), json!({ "userData": user_data }));
-        builder.stack(&role, Stage::Pools, "stacks/pool.yaml", values, &ami, pool.size.desired)?;
+        builder.stack(&role, Stage::Pools, "stacks/pool.yaml", values, &none, pool.size.desired)?;
     }
     builder.stacks.sort_by(|a, b| (a.stage, &a.name).cmp(&(b.stage, &b.name)));
     Ok(Desired { site: site.typed().name.clone(), stacks: builder.stacks, artifacts: builder.artifacts })
@@ -71,6 +71,8 @@ struct Builder<'a> {
     site: &'a Aws,
     templates: &'a Templates,
     base: Value,
+    /// Parameters whose values are known before anything is made: the machine image, the zones.
+    known: BTreeMap<String, String>,
     /// Output → the stack that puts it out.
     outputs: BTreeMap<String, String>,
     stacks: Vec<Stack>,
@@ -86,7 +88,8 @@ impl Builder<'_> {
         Ok(user_data)
     }
 
-    /// Renders a stack. Each of its parameters is given here, or is an output of that name of an earlier stack.
+    /// Renders a stack. Each of its parameters is given here, known from the start, or an output of that name of an
+    /// earlier stack.
     fn stack(&mut self, suffix: &str, stage: Stage, template: &str, values: Value, given: &BTreeMap<String, Parameter>, nodes: u16) -> Result<(), Error> {
         let name = format!("{}-{suffix}", self.site.typed().name);
         let body = self.templates.render(template, &with(self.base.clone(), values))?;
@@ -98,11 +101,13 @@ impl Builder<'_> {
             .value();
         let mut parameters = BTreeMap::new();
         for parameter in parsed.get("Parameters").and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
-            let source = match (given.get(parameter), self.outputs.get(parameter)) {
-                (Some(given), _) => given.clone(),
-                (None, Some(stack)) => Parameter::Output { stack: stack.clone(), output: parameter.clone() },
-                (None, None) => return Err(Error::NoOutput { stack: name, parameter: parameter.clone() }),
-            };
+            let output = |stack: &String| Parameter::Output { stack: stack.clone(), output: parameter.clone() };
+            let source = given
+                .get(parameter)
+                .cloned()
+                .or_else(|| self.known.get(parameter).cloned().map(Parameter::Value))
+                .or_else(|| self.outputs.get(parameter).map(output))
+                .ok_or_else(|| Error::NoOutput { stack: name.clone(), parameter: parameter.clone() })?;
             parameters.insert(parameter.clone(), source);
         }
         for output in parsed.get("Outputs").and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
