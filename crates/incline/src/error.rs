@@ -81,7 +81,9 @@ impl Failure {
     /// What the user can do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::NoInventories(_) => Some("`incline init aws NAME` writes a starter; `--inventories DIR` names another folder".to_owned()),
+            Self::NoInventories(_) => {
+                Some("`incline init aws NAME` writes a starter; `--inventories DIR` names another folder".to_owned())
+            }
             Self::NoSite { hint, .. } | Self::Other { hint, .. } => hint.clone(),
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Templates(_) => Some("run without `--templates` to use incline's own".to_owned()),

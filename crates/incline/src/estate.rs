@@ -3,7 +3,7 @@ use crate::arguments::Common;
 use crate::error::Failure;
 use incline_model::estate::Estate;
 use incline_model::fault::{Fault, did_you_mean};
-use incline_model::inventory::{self, Inventory};
+use incline_model::inventory::{self, Inventory, Parser};
 use incline_model::lock::{self, Lock};
 use incline_model::site::Site;
 use incline_render::Templates;
@@ -41,11 +41,12 @@ pub(crate) fn read(common: &Common) -> Result<Source, Failure> {
     if paths.is_empty() {
         return Err(Failure::NoInventories(folder.clone()));
     }
+    let parser = Parser::default();
     let (mut inventories, mut faults, mut texts) = (Vec::new(), Vec::new(), BTreeMap::new());
     for path in paths {
         let bytes = read_limited(&path)?;
         let name = path.display().to_string();
-        match inventory::parse(&name, &bytes) {
+        match parser.parse(&name, &bytes) {
             Ok(inventory) => inventories.push(inventory),
             Err(found) => faults.extend(found),
         }
@@ -94,7 +95,8 @@ pub(crate) fn failure(mut faults: Vec<Fault>, texts: BTreeMap<String, String>) -
 impl Source {
     /// Validates what was read.
     pub(crate) fn validate(self) -> Result<Estate, Failure> {
-        Estate::new(&self.inventories, self.lock.as_ref().map(|(_, lock)| lock)).map_err(|faults| failure(faults, self.texts))
+        Estate::new(&self.inventories, self.lock.as_ref().map(|(_, lock)| lock))
+            .map_err(|faults| failure(faults, self.texts))
     }
 }
 
@@ -140,8 +142,10 @@ fn embedded(dir: &Dir<'_>, prefix: &str, files: &mut BTreeMap<String, String>) {
 }
 
 fn override_from(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) -> Result<(), Failure> {
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(folder).map_err(Failure::file("read the folder", folder))?.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(Failure::file("read the folder", folder))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -152,7 +156,10 @@ fn override_from(root: &Path, folder: &Path, files: &mut BTreeMap<String, String
         if !files.contains_key(&name) {
             let known: Vec<&str> = files.keys().map(String::as_str).collect();
             let hint = incline_model::fault::nearest(&name, known).map(|word| format!("did you mean `{word}`?"));
-            return Err(Failure::Other { cause: format!("{} replaces no template of incline's", path.display()), hint });
+            return Err(Failure::Other {
+                cause: format!("{} replaces no template of incline's", path.display()),
+                hint,
+            });
         }
         let text = std::fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
         files.insert(name, text);

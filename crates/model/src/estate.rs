@@ -49,7 +49,9 @@ impl Estate {
                         Pinning::Needed(lock) => pins(site, lock, &mut reports[index]),
                         Pinning::NotAsked => None,
                     };
-                    pins.map(|pins| Site::Aws(Box::new(Aws::new((**site).clone(), pins, peers, ends, pulls(site, &all)))))
+                    pins.map(|pins| {
+                        Site::Aws(Box::new(Aws::new((**site).clone(), pins, peers, ends, pulls(site, &all))))
+                    })
                 }
             };
             if let Some(site) = site {
@@ -92,7 +94,9 @@ fn networks_of(content: &Content) -> Vec<(Path, Cidr)> {
     let path = Path::root().at("network");
     match content {
         Content::Aws(site) => vec![(path.at("cidr"), site.network.cidr)],
-        Content::OnPrem(site) => site.network.cidrs.iter().enumerate().map(|(i, cidr)| (path.at("cidrs").at(i), *cidr)).collect(),
+        Content::OnPrem(site) => {
+            site.network.cidrs.iter().enumerate().map(|(i, cidr)| (path.at("cidrs").at(i), *cidr)).collect()
+        }
     }
 }
 
@@ -113,21 +117,35 @@ fn find_onprem<'a>(all: &[&'a Content], name: &Name) -> Option<&'a onprem::OnPre
 fn names(all: &[&Content], reports: &mut [Report<'_>]) {
     for (index, content) in all.iter().enumerate() {
         if all[..index].iter().any(|other| name_of(other) == name_of(content)) {
-            reports[index].fault(&Path::root().at("name"), format!("another site of the estate is named `{}`", name_of(content)), "the name begins the name of everything in the site: choose another".to_owned());
+            reports[index].fault(
+                &Path::root().at("name"),
+                format!("another site of the estate is named `{}`", name_of(content)),
+                "the name begins the name of everything in the site: choose another".to_owned(),
+            );
         }
-        let earlier = |test: &dyn Fn(&Content) -> bool| all[..index].iter().find(|other| test(other)).map(|other| name_of(other).clone());
+        let earlier = |test: &dyn Fn(&Content) -> bool| {
+            all[..index].iter().find(|other| test(other)).map(|other| name_of(other).clone())
+        };
         match content {
             Content::Aws(site) => {
                 let same = |other: &Content| matches!(other, Content::Aws(other) if other.domain == site.domain);
                 if let Some(other) = earlier(&same) {
-                    reports[index].fault(&Path::root().at("domain"), format!("`{other}` has the domain {} too", site.domain), "two private zones of one name hide each other's records".to_owned());
+                    reports[index].fault(
+                        &Path::root().at("domain"),
+                        format!("`{other}` has the domain {} too", site.domain),
+                        "two private zones of one name hide each other's records".to_owned(),
+                    );
                 }
             }
             Content::OnPrem(site) => {
                 let Some(gateway) = &site.network.vpn_gateway else { continue };
                 let same = |other: &Content| matches!(other, Content::OnPrem(other) if other.network.vpn_gateway.as_ref().is_some_and(|g| g.address == gateway.address));
                 if let Some(other) = earlier(&same) {
-                    reports[index].fault(&Path::root().at("network").at("vpnGateway").at("address"), format!("`{other}` has its VPN gateway at {} too", gateway.address), None);
+                    reports[index].fault(
+                        &Path::root().at("network").at("vpnGateway").at("address"),
+                        format!("`{other}` has its VPN gateway at {} too", gateway.address),
+                        None,
+                    );
                 }
             }
         }
@@ -141,7 +159,11 @@ fn overlaps(all: &[&Content], reports: &mut [Report<'_>]) {
         for (path, cidr) in networks_of(content) {
             for other in &all[..index] {
                 if let Some((_, clash)) = networks_of(other).into_iter().find(|(_, clash)| clash.overlaps(&cidr)) {
-                    reports[index].fault(&path, format!("{cidr} overlaps {clash} of the site `{}`", name_of(other)), "sites of one estate must not share addresses, or they can never be joined".to_owned());
+                    reports[index].fault(
+                        &path,
+                        format!("{cidr} overlaps {clash} of the site `{}`", name_of(other)),
+                        "sites of one estate must not share addresses, or they can never be joined".to_owned(),
+                    );
                 }
             }
         }
@@ -152,14 +174,22 @@ fn overlaps(all: &[&Content], reports: &mut [Report<'_>]) {
         for (key, cidr) in [("podCidr", kubernetes.pod_cidr), ("serviceCidr", kubernetes.service_cidr)] {
             for other in all.iter().filter(|other| name_of(other) != name_of(content)) {
                 if let Some((_, clash)) = networks_of(other).into_iter().find(|(_, clash)| clash.overlaps(&cidr)) {
-                    reports[index].fault(&Path::root().at("kubernetes").at(key), format!("{cidr} overlaps {clash} of the site `{}`", name_of(other)), "pods could not reach that site".to_owned());
+                    reports[index].fault(
+                        &Path::root().at("kubernetes").at(key),
+                        format!("{cidr} overlaps {clash} of the site `{}`", name_of(other)),
+                        "pods could not reach that site".to_owned(),
+                    );
                 }
             }
             if let Content::Aws(site) = content {
                 for (i, peering) in site.peering.iter().enumerate() {
                     let aws::Peer::Vpc(vpc) = &peering.with else { continue };
                     if let Some(clash) = vpc.cidrs.iter().find(|clash| clash.overlaps(&cidr)) {
-                        reports[index].fault(&Path::root().at("kubernetes").at(key), format!("{cidr} overlaps {clash} of the peering `{}`", site.peering[i].name), "pods could not reach that peer".to_owned());
+                        reports[index].fault(
+                            &Path::root().at("kubernetes").at(key),
+                            format!("{cidr} overlaps {clash} of the peering `{}`", site.peering[i].name),
+                            "pods could not reach that peer".to_owned(),
+                        );
                     }
                 }
             }
@@ -180,15 +210,28 @@ fn peers(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> Vec<
     for (index, peering) in site.peering.iter().enumerate() {
         let path = Path::root().at("peering").at(index).at("with");
         match &peering.with {
-            aws::Peer::Vpc(vpc) => sides.push(PeerSide { name: peering.name.clone(), cidrs: vpc.cidrs.clone(), other: PeerOther::Foreign(vpc.clone()) }),
+            aws::Peer::Vpc(vpc) => sides.push(PeerSide {
+                name: peering.name.clone(),
+                cidrs: vpc.cidrs.clone(),
+                other: PeerOther::Foreign(vpc.clone()),
+            }),
             aws::Peer::Site(name) => {
                 let Some(other) = find_aws(all, name).filter(|other| other.name != site.name) else {
-                    report.fault(&path.at("site"), format!("there is no other AWS site `{name}` in this estate"), did_you_mean(name.as_str(), others.iter().map(|other| other.name.as_str())));
+                    report.fault(
+                        &path.at("site"),
+                        format!("there is no other AWS site `{name}` in this estate"),
+                        did_you_mean(name.as_str(), others.iter().map(|other| other.name.as_str())),
+                    );
                     continue;
                 };
-                let mutual = other.peering.iter().any(|back| matches!(&back.with, aws::Peer::Site(back) if *back == site.name));
+                let mutual =
+                    other.peering.iter().any(|back| matches!(&back.with, aws::Peer::Site(back) if *back == site.name));
                 if mutual && other.name < site.name {
-                    report.fault(&path.at("site"), format!("`{name}` declares this peering too"), "declare it on one of the two sides; both get their routes".to_owned());
+                    report.fault(
+                        &path.at("site"),
+                        format!("`{name}` declares this peering too"),
+                        "declare it on one of the two sides; both get their routes".to_owned(),
+                    );
                 }
                 sides.push(PeerSide {
                     name: peering.name.clone(),
@@ -206,9 +249,20 @@ fn peers(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> Vec<
         for back in &other.peering {
             if matches!(&back.with, aws::Peer::Site(name) if *name == site.name) {
                 if sides.iter().any(|side| side.name == back.name) {
-                    report.fault(&Path::root().at("peering"), format!("the peering `{}` that `{}` asks for has the name of one of this site's own", back.name, other.name), "rename one of the two".to_owned());
+                    report.fault(
+                        &Path::root().at("peering"),
+                        format!(
+                            "the peering `{}` that `{}` asks for has the name of one of this site's own",
+                            back.name, other.name
+                        ),
+                        "rename one of the two".to_owned(),
+                    );
                 }
-                sides.push(PeerSide { name: back.name.clone(), cidrs: vec![other.network.cidr], other: PeerOther::RequestedBy(other.name.clone()) });
+                sides.push(PeerSide {
+                    name: back.name.clone(),
+                    cidrs: vec![other.network.cidr],
+                    other: PeerOther::RequestedBy(other.name.clone()),
+                });
             }
         }
     }
@@ -222,16 +276,30 @@ fn vpn_ends(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> V
     for (index, connection) in vpn.connections.iter().enumerate() {
         let path = Path::root().at("vpn").at("connections").at(index);
         let Some(other) = find_onprem(all, &connection.to) else {
-            let known = all.iter().filter_map(|content| matches!(content, Content::OnPrem(_)).then(|| name_of(content).as_str()));
-            report.fault(&path.at("to"), format!("there is no on-prem site `{}` in this estate", connection.to), did_you_mean(connection.to.as_str(), known.collect::<Vec<_>>()));
+            let known = all
+                .iter()
+                .filter_map(|content| matches!(content, Content::OnPrem(_)).then(|| name_of(content).as_str()));
+            report.fault(
+                &path.at("to"),
+                format!("there is no on-prem site `{}` in this estate", connection.to),
+                did_you_mean(connection.to.as_str(), known.collect::<Vec<_>>()),
+            );
             continue;
         };
         let Some(gateway) = &other.network.vpn_gateway else {
-            report.fault(&path.at("to"), format!("the site `{}` has no VPN gateway", connection.to), "add `network.vpnGateway` to its inventory".to_owned());
+            report.fault(
+                &path.at("to"),
+                format!("the site `{}` has no VPN gateway", connection.to),
+                "add `network.vpnGateway` to its inventory".to_owned(),
+            );
             continue;
         };
         if connection.routing == aws::Routing::Bgp && gateway.asn == vpn.amazon_asn {
-            report.fault(&Path::root().at("vpn").at("amazonAsn"), format!("`{}` has the AS number {} too", connection.to, gateway.asn), "the two ends of a BGP session need different AS numbers".to_owned());
+            report.fault(
+                &Path::root().at("vpn").at("amazonAsn"),
+                format!("`{}` has the AS number {} too", connection.to, gateway.asn),
+                "the two ends of a BGP session need different AS numbers".to_owned(),
+            );
         }
         // The same inside network on two connections to one gateway cannot be told apart there.
         for rival in all.iter().filter_map(|content| match content {
@@ -241,12 +309,21 @@ fn vpn_ends(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> V
             for theirs in rival.1.connections.iter().filter(|c| c.to == connection.to).flat_map(|c| &c.tunnels) {
                 for (number, ours) in connection.tunnels.iter().enumerate() {
                     if ours.inside_cidr.overlaps(&theirs.inside_cidr) {
-                        report.fault(&path.at("tunnels").at(number).at("insideCidr"), format!("{} is a tunnel of `{}` to the same gateway", theirs.inside_cidr, rival.0), "choose another /30".to_owned());
+                        report.fault(
+                            &path.at("tunnels").at(number).at("insideCidr"),
+                            format!("{} is a tunnel of `{}` to the same gateway", theirs.inside_cidr, rival.0),
+                            "choose another /30".to_owned(),
+                        );
                     }
                 }
             }
         }
-        ends.push(VpnEnd { site: other.name.clone(), address: gateway.address, asn: gateway.asn, cidrs: other.network.cidrs.clone() });
+        ends.push(VpnEnd {
+            site: other.name.clone(),
+            address: gateway.address,
+            asn: gateway.asn,
+            cidrs: other.network.cidrs.clone(),
+        });
     }
     ends
 }
@@ -270,7 +347,11 @@ fn pulls(site: &aws::AwsSite, all: &[&Content]) -> Vec<String> {
 fn pins(site: &aws::AwsSite, lock: Option<&Lock>, report: &mut Report<'_>) -> Option<crate::lock::Pins> {
     let path = Path::root().at("kubernetes").at("version");
     let Some(lock) = lock else {
-        report.fault(&path, format!("there is no {} beside the inventories", crate::lock::FILE_NAME), "`incline lock` pins what nodes boot from".to_owned());
+        report.fault(
+            &path,
+            format!("there is no {} beside the inventories", crate::lock::FILE_NAME),
+            "`incline lock` pins what nodes boot from".to_owned(),
+        );
         return None;
     };
     match lock.pins(&site.kubernetes.version, &site.region) {

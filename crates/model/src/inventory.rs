@@ -121,17 +121,40 @@ pub(crate) fn label_key(key: &str) -> Result<LabelKey, crate::scalar::Invalid> {
 /// The largest inventory that is read, in bytes. A site of a thousand hosts is a fifth of it.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// Parses one inventory file.
-///
-/// # Errors
-/// Every fault of syntax, or every fault of shape: unknown and missing keys, wrong types, values that are not what
-/// they should be.
-pub fn parse(file: &str, bytes: &[u8]) -> Result<Inventory, Vec<Fault>> {
+/// Parses inventory files; holds the schemas, which are made once.
+#[derive(Debug, Clone)]
+pub struct Parser {
+    aws: Value,
+    onprem: Value,
+}
+
+impl Default for Parser {
+    fn default() -> Self {
+        Self { aws: shape::schema_of::<aws::AwsSite>(), onprem: shape::schema_of::<onprem::OnPremSite>() }
+    }
+}
+
+impl Parser {
+    /// Parses one inventory file.
+    ///
+    /// # Errors
+    /// Every fault of syntax, or every fault of shape: unknown and missing keys, wrong types, values that are not what
+    /// they should be.
+    pub fn parse(&self, file: &str, bytes: &[u8]) -> Result<Inventory, Vec<Fault>> {
+        parse(self, file, bytes)
+    }
+}
+
+fn parse(parser: &Parser, file: &str, bytes: &[u8]) -> Result<Inventory, Vec<Fault>> {
     let whole_file = |cause: String, place: Option<Place>, hint: &str| {
         vec![Fault { file: file.to_owned(), place, path: String::new(), cause, hint: Some(hint.to_owned()) }]
     };
     if bytes.len() > MAX_BYTES {
-        return Err(whole_file(format!("the file is longer than {MAX_BYTES} bytes"), None, "an inventory is one site; is this the right file?"));
+        return Err(whole_file(
+            format!("the file is longer than {MAX_BYTES} bytes"),
+            None,
+            "an inventory is one site; is this the right file?",
+        ));
     }
     let text = match core::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
@@ -144,7 +167,11 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Inventory, Vec<Fault>> {
                 line: 1 + before.iter().filter(|b| **b == b'\n').count(),
                 column: 1 + core::str::from_utf8(&before[line_start..]).map_or(0, |line| line.chars().count()),
             };
-            return Err(whole_file("the file is not UTF-8 text here".to_owned(), Some(place), "save it as UTF-8; is this the right file?"));
+            return Err(whole_file(
+                "the file is not UTF-8 text here".to_owned(),
+                Some(place),
+                "save it as UTF-8; is this the right file?",
+            ));
         }
     };
     let node = yaml::parse(file, text)?;
@@ -163,20 +190,24 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Inventory, Vec<Fault>> {
         }
         None => {
             let place = Place { length: 0, ..node.place };
-            return Err(whole_file("`kind` is missing".to_owned(), Some(place), "`kind: AwsSite` or `kind: OnPremSite`; `incline init` writes a starter inventory"));
+            return Err(whole_file(
+                "`kind` is missing".to_owned(),
+                Some(place),
+                "`kind: AwsSite` or `kind: OnPremSite`; `incline init` writes a starter inventory",
+            ));
         }
     };
     let content = if kind == "AwsSite" {
-        Content::Aws(Box::new(decode::<aws::AwsSite>(file, &node)?))
+        Content::Aws(Box::new(decode::<aws::AwsSite>(file, &parser.aws, &node)?))
     } else {
-        Content::OnPrem(Box::new(decode::<onprem::OnPremSite>(file, &node)?))
+        Content::OnPrem(Box::new(decode::<onprem::OnPremSite>(file, &parser.onprem, &node)?))
     };
     Ok(Inventory { file: file.to_owned(), text: text.to_owned(), node, content })
 }
 
-/// Checks the node's shape against the schema of `T`, then decodes it.
-pub(crate) fn decode<T: JsonSchema + DeserializeOwned>(file: &str, node: &Node) -> Result<T, Vec<Fault>> {
-    let mut faults = shape::check(file, &shape::schema_of::<T>(), node);
+/// Checks the node's shape against `schema`, which is that of `T`, then decodes it.
+pub(crate) fn decode<T: DeserializeOwned>(file: &str, schema: &Value, node: &Node) -> Result<T, Vec<Fault>> {
+    let mut faults = shape::check(file, schema, node);
     if !faults.is_empty() {
         faults.sort();
         return Err(faults);
@@ -196,7 +227,9 @@ pub(crate) fn decode<T: JsonSchema + DeserializeOwned>(file: &str, node: &Node) 
 /// The JSON Schema of an inventory file (draft 2020-12), for editors and for `incline schema`.
 pub fn json_schema() -> Value {
     let mut definitions = serde_json::Map::new();
-    for (name, mut schema) in [("AwsSite", shape::schema_of::<aws::AwsSite>()), ("OnPremSite", shape::schema_of::<onprem::OnPremSite>())] {
+    for (name, mut schema) in
+        [("AwsSite", shape::schema_of::<aws::AwsSite>()), ("OnPremSite", shape::schema_of::<onprem::OnPremSite>())]
+    {
         if let Some(Value::Object(inner)) = schema.as_object_mut().and_then(|schema| schema.remove("$defs")) {
             definitions.extend(inner);
         }
@@ -215,4 +248,3 @@ pub fn json_schema() -> Value {
         "$defs": definitions,
     })
 }
-

@@ -98,12 +98,14 @@ impl Lock {
     /// Every fault of syntax and shape.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
         let node = yaml::parse(file, text)?;
-        inventory::decode(file, &node)
+        inventory::decode(file, &json_schema(), &node)
     }
 
     /// The lock file's text: sorted, and the same bytes for the same content.
     pub fn to_text(&self) -> String {
-        let mut text = String::from("# Written by `incline lock`. Review and commit; nothing boots that is not pinned here.\nversion: v1\n");
+        let mut text = String::from(
+            "# Written by `incline lock`. Review and commit; nothing boots that is not pinned here.\nversion: v1\n",
+        );
         let quote = |text: &str| serde_json::Value::String(text.to_owned()).to_string();
         let mut section = |name: &str, mut entries: Vec<Vec<(&str, String)>>| {
             entries.sort();
@@ -114,17 +116,50 @@ impl Lock {
                 }
             }
         };
-        section("artifacts", self.artifacts.iter().map(|a| vec![
-            ("name", a.name.to_string()), ("kubernetes", quote(a.kubernetes.as_str())), ("source", quote(a.source.as_str())),
-            ("file", quote(a.file.as_str())), ("size", a.size.to_string()), ("sha512", quote(a.sha512.as_str())),
-        ]).collect());
-        section("images", self.images.iter().map(|i| vec![
-            ("name", quote(i.name.as_str())), ("tag", quote(i.tag.as_str())), ("kubernetes", quote(i.kubernetes.as_str())),
-            ("source", quote(i.source.as_str())), ("digest", quote(i.digest.as_str())),
-        ]).collect());
-        section("amis", self.amis.iter().map(|a| vec![
-            ("region", a.region.to_string()), ("id", a.id.as_str().to_owned()), ("release", quote(a.release.as_str())),
-        ]).collect());
+        section(
+            "artifacts",
+            self.artifacts
+                .iter()
+                .map(|a| {
+                    vec![
+                        ("name", a.name.to_string()),
+                        ("kubernetes", quote(a.kubernetes.as_str())),
+                        ("source", quote(a.source.as_str())),
+                        ("file", quote(a.file.as_str())),
+                        ("size", a.size.to_string()),
+                        ("sha512", quote(a.sha512.as_str())),
+                    ]
+                })
+                .collect(),
+        );
+        section(
+            "images",
+            self.images
+                .iter()
+                .map(|i| {
+                    vec![
+                        ("name", quote(i.name.as_str())),
+                        ("tag", quote(i.tag.as_str())),
+                        ("kubernetes", quote(i.kubernetes.as_str())),
+                        ("source", quote(i.source.as_str())),
+                        ("digest", quote(i.digest.as_str())),
+                    ]
+                })
+                .collect(),
+        );
+        section(
+            "amis",
+            self.amis
+                .iter()
+                .map(|a| {
+                    vec![
+                        ("region", a.region.to_string()),
+                        ("id", a.id.as_str().to_owned()),
+                        ("release", quote(a.release.as_str())),
+                    ]
+                })
+                .collect(),
+        );
         text
     }
 
@@ -134,33 +169,44 @@ impl Lock {
     /// The things that are not pinned, each as cause and hint.
     pub fn pins(&self, version: &Version, region: &Region) -> Result<Pins, Vec<(String, Option<String>)>> {
         let mut missing = Vec::new();
-        let artifact = |name: &str| self.artifacts.iter().find(|a| a.name.as_str() == name && a.kubernetes == *version).cloned();
+        let artifact =
+            |name: &str| self.artifacts.iter().find(|a| a.name.as_str() == name && a.kubernetes == *version).cloned();
         let mut need = |name: &str| {
             let found = artifact(name);
             if found.is_none() {
-                let pinned: Vec<&str> = self.artifacts.iter().filter(|a| a.name.as_str() == name).map(|a| a.kubernetes.as_str()).collect();
-                missing.push((format!("{FILE_NAME} pins no `{name}` artifact for Kubernetes {version}"), did_you_mean(version.as_str(), pinned)
-                    .or_else(|| Some(format!("`incline lock artifact {name} {version} FILE --source URL` pins one")))));
+                let pinned: Vec<&str> =
+                    self.artifacts.iter().filter(|a| a.name.as_str() == name).map(|a| a.kubernetes.as_str()).collect();
+                missing.push((
+                    format!("{FILE_NAME} pins no `{name}` artifact for Kubernetes {version}"),
+                    did_you_mean(version.as_str(), pinned).or_else(|| {
+                        Some(format!("`incline lock artifact {name} {version} FILE --source URL` pins one"))
+                    }),
+                ));
             }
             found
         };
         let (kubernetes, network) = (need("kubernetes"), need("network"));
-        let mut images = Vec::new();
-        for name in IMAGES {
-            match self.images.iter().find(|image| image.name.as_str() == name && image.kubernetes == *version) {
-                Some(image) => images.push(image.clone()),
-                None => missing.push((
-                    format!("{FILE_NAME} pins no image `{name}` for Kubernetes {version}"),
-                    Some("`kubeadm config images list` names the tag; `incline lock image` pins its digest".to_owned()),
-                )),
-            }
+        let image =
+            |name: &str| self.images.iter().find(|image| image.name.as_str() == name && image.kubernetes == *version);
+        let images: Vec<Image> = IMAGES.iter().filter_map(|name| image(name).cloned()).collect();
+        let unpinned: Vec<&str> = IMAGES.into_iter().filter(|name| image(name).is_none()).collect();
+        if !unpinned.is_empty() {
+            missing.push((
+                format!("{FILE_NAME} does not pin these images for Kubernetes {version}: {}", unpinned.join(", ")),
+                Some("`kubeadm config images list` names the tags; `incline lock image` pins their digests".to_owned()),
+            ));
         }
         let ami = self.amis.iter().find(|ami| ami.region == *region).cloned();
         if ami.is_none() {
-            missing.push((format!("{FILE_NAME} pins no machine image for {region}"), Some(format!("`incline lock ami {region} ID --release RELEASE` pins one"))));
+            missing.push((
+                format!("{FILE_NAME} pins no machine image for {region}"),
+                Some(format!("`incline lock ami {region} ID --release RELEASE` pins one")),
+            ));
         }
         match (kubernetes, network, ami) {
-            (Some(kubernetes), Some(network), Some(ami)) if missing.is_empty() => Ok(Pins { kubernetes, network, images, ami }),
+            (Some(kubernetes), Some(network), Some(ami)) if missing.is_empty() => {
+                Ok(Pins { kubernetes, network, images, ami })
+            }
             _ => Err(missing),
         }
     }

@@ -26,9 +26,17 @@ pub fn check_format(format: &str, text: &str) -> Option<Result<(), Invalid>> {
     FORMATS.iter().find(|(name, _)| *name == format).map(|(_, check)| check(text))
 }
 
+/// The names of all formats, for a full JSON Schema validator to be taught them.
+pub fn formats() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().map(|(name, _)| *name)
+}
+
 /// Text without control characters, at most 1,024 characters: nothing that could break out of a line anywhere.
 fn is_line(text: &str) -> bool {
-    text.chars().count() <= 1024 && !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'))
+    text.chars().count() <= 1024
+        && !text
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'))
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
@@ -93,8 +101,15 @@ fn label(text: &str, longest: usize) -> Result<(), Invalid> {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && !text.ends_with('-');
-    if fits { Ok(()) } else {
-        no(format!("`{text}` is not a name"), format!("a name is 1 to {longest} lower-case letters, digits and dashes, begins with a letter and does not end with a dash"))
+    if fits {
+        Ok(())
+    } else {
+        no(
+            format!("`{text}` is not a name"),
+            format!(
+                "a name is 1 to {longest} lower-case letters, digits and dashes, begins with a letter and does not end with a dash"
+            ),
+        )
     }
 }
 
@@ -376,7 +391,9 @@ impl Address {
 impl FromStr for Address {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        text.parse().map(Self).or_else(|_| no(format!("`{text}` is not an IPv4 address"), "four numbers of 0 to 255, as in `10.20.0.10`"))
+        text.parse()
+            .map(Self)
+            .or_else(|_| no(format!("`{text}` is not an IPv4 address"), "four numbers of 0 to 255, as in `10.20.0.10`"))
     }
 }
 

@@ -3,7 +3,7 @@
 //! The schema is the one statement of an inventory's shape: the file that editors complete from, the document that
 //! `incline schema` prints, and this check are the same. Only the keywords that our own types produce are read; a test
 //! holds the verdicts equal to those of a full JSON Schema validator.
-use crate::fault::{Fault, Path, Place, did_you_mean};
+use crate::fault::{Fault, Path, Place, did_you_mean, nearest};
 use crate::prelude::*;
 use crate::scalar::check_format;
 use crate::yaml::{Kind, Node};
@@ -69,7 +69,9 @@ impl<'a> Checker<'a> {
         let mut schema = schema;
         // A reference of ours never points to a reference that points back: two hops are plenty.
         for _ in 0..4 {
-            let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/")) else { break };
+            let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/")) else {
+                break;
+            };
             let Some(target) = self.root.get("$defs").and_then(|defs| defs.get(name)) else { break };
             schema = target;
         }
@@ -101,15 +103,24 @@ impl<'a> Checker<'a> {
     fn wrong_type(&mut self, expected: &str, node: &Node, path: &Path) {
         let (found, hint) = match (&node.kind, node.value()) {
             (Kind::Map(_), _) => ("a map".to_owned(), None),
-            (Kind::List(_), _) => ("a list".to_owned(), expected.starts_with("a map").then(|| "remove the leading `- `".to_owned())),
+            (Kind::List(_), _) => {
+                ("a list".to_owned(), expected.starts_with("a map").then(|| "remove the leading `- `".to_owned()))
+            }
             (_, Value::Null) => ("nothing".to_owned(), Some("write a value, or remove the key".to_owned())),
-            (Kind::Scalar { text, .. }, Value::Number(_) | Value::Bool(_)) if expected.starts_with("text") => {
-                (format!("`{text}`, which YAML reads as a number or a boolean"), Some(format!("put it in quotes: \"{text}\"")))
+            (Kind::Scalar { text, .. }, value @ (Value::Number(_) | Value::Bool(_)))
+                if expected.starts_with("text") =>
+            {
+                let reading = if value.is_number() { "a number" } else { "true or false" };
+                (format!("`{text}`, which YAML reads as {reading}"), Some(format!("put it in quotes: \"{text}\"")))
             }
             (Kind::Scalar { text, .. }, _) => {
                 let hint = match expected {
-                    "true or false" if ["yes", "on"].contains(&text.to_lowercase().as_str()) => Some("write `true`".to_owned()),
-                    "true or false" if ["no", "off"].contains(&text.to_lowercase().as_str()) => Some("write `false`".to_owned()),
+                    "true or false" if ["yes", "on"].contains(&text.to_lowercase().as_str()) => {
+                        Some("write `true`".to_owned())
+                    }
+                    "true or false" if ["no", "off"].contains(&text.to_lowercase().as_str()) => {
+                        Some("write `false`".to_owned())
+                    }
                     _ if expected.starts_with("a list") => Some(format!("a list of one is written `[{text}]`")),
                     _ => None,
                 };
@@ -120,14 +131,24 @@ impl<'a> Checker<'a> {
     }
 
     fn object(&mut self, schema: &'a Value, node: &Node, path: &Path) {
-        let properties: BTreeMap<&str, &'a Value> =
-            schema.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(key, below)| (key.as_str(), below)).collect();
+        let properties: BTreeMap<&str, &'a Value> = schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(key, below)| (key.as_str(), below))
+            .collect();
         let Kind::Map(entries) = &node.kind else {
             let keys = properties.keys().take(4).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
-            let expected = if keys.is_empty() { "a map".to_owned() } else { format!("a map of {keys}{}", if properties.len() > 4 { ", …" } else { "" }) };
+            let expected = if keys.is_empty() {
+                "a map".to_owned()
+            } else {
+                format!("a map of {keys}{}", if properties.len() > 4 { ", …" } else { "" })
+            };
             return self.wrong_type(&expected, node, path);
         };
         let others = schema.get("additionalProperties");
+        let mut meant = BTreeSet::new();
         for (key, place, value) in entries {
             match properties.get(key.as_str()) {
                 Some(below) => self.walk(below, value, &path.at(key)),
@@ -135,13 +156,24 @@ impl<'a> Checker<'a> {
                     Some(below @ Value::Object(_)) => self.walk(below, value, &path.at(key)),
                     _ => {
                         let known = properties.keys().copied().filter(|known| node.get(known).is_none());
-                        self.push(*place, &path.at(key), format!("unknown key `{key}`{}", inside(path)), did_you_mean(key, known));
+                        self.push(
+                            *place,
+                            &path.at(key),
+                            format!("unknown key `{key}`{}", inside(path)),
+                            did_you_mean(key, known.clone()),
+                        );
+                        // What was meant is not missing too, and its value is worth a look in the same go.
+                        if let Some((word, below)) = nearest(key, known).and_then(|word| properties.get_key_value(word))
+                        {
+                            meant.insert(*word);
+                            self.walk(below, value, &path.at(key));
+                        }
                     }
                 },
             }
         }
         for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            if node.get(key).is_none() {
+            if node.get(key).is_none() && !meant.contains(key) {
                 let place = Place { length: node.place.length.min(1), ..node.place };
                 let hint = properties.get(key).and_then(|below| self.describe(below));
                 self.push(place, path, format!("`{key}` is missing{}", inside(path)), hint);
@@ -159,7 +191,8 @@ impl<'a> Checker<'a> {
         let Kind::List(items) = &node.kind else {
             return self.wrong_type("a list", node, path);
         };
-        let (least, most) = (schema.get("minItems").and_then(Value::as_u64), schema.get("maxItems").and_then(Value::as_u64));
+        let (least, most) =
+            (schema.get("minItems").and_then(Value::as_u64), schema.get("maxItems").and_then(Value::as_u64));
         let count = items.len() as u64;
         if least.is_some_and(|least| count < least) || most.is_some_and(|most| count > most) {
             let wanted = match (least, most) {
@@ -178,7 +211,12 @@ impl<'a> Checker<'a> {
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
             for (index, item) in items.iter().enumerate() {
                 if items[..index].iter().any(|earlier| earlier.value() == item.value()) {
-                    self.push(item.place, &path.at(index), format!("{} stands twice in this list", item.value()), Some("keep one of the two".into()));
+                    self.push(
+                        item.place,
+                        &path.at(index),
+                        format!("{} stands twice in this list", item.value()),
+                        Some("keep one of the two".into()),
+                    );
                 }
             }
         }
@@ -188,7 +226,9 @@ impl<'a> Checker<'a> {
         let Value::String(text) = node.value() else {
             return self.wrong_type("text", node, path);
         };
-        if let Some(Err(invalid)) = schema.get("format").and_then(Value::as_str).and_then(|format| check_format(format, &text)) {
+        if let Some(Err(invalid)) =
+            schema.get("format").and_then(Value::as_str).and_then(|format| check_format(format, &text))
+        {
             self.push(node.place, path, invalid.cause, invalid.hint);
         }
     }
@@ -198,7 +238,12 @@ impl<'a> Checker<'a> {
         let most = schema.get("maximum").and_then(Value::as_i64).unwrap_or(i64::from(i32::MAX));
         match node.value().as_i64() {
             Some(number) if (least..=most).contains(&number) => {}
-            Some(number) => self.push(node.place, path, format!("{number} is out of range"), Some(format!("a whole number from {least} to {most}"))),
+            Some(number) => self.push(
+                node.place,
+                path,
+                format!("{number} is out of range"),
+                Some(format!("a whole number from {least} to {most}")),
+            ),
             None => self.wrong_type(&format!("a whole number from {least} to {most}"), node, path),
         }
     }
@@ -218,17 +263,27 @@ impl<'a> Checker<'a> {
     /// Our `oneOf`s are enums: words, and maps of one key that names the variant. The node's own form picks the branch.
     fn one_of(&mut self, branches: &'a [Value], node: &Node, path: &Path) {
         let words: Vec<&str> = branches.iter().filter_map(|branch| words_of(self.resolve(branch))).flatten().collect();
-        let maps: Vec<&Value> = branches.iter().map(|branch| self.resolve(branch)).filter(|branch| branch.get("properties").is_some()).collect();
-        let variant = |branch: &Value| branch.get("required").and_then(|r| r.get(0)).and_then(Value::as_str).map(ToOwned::to_owned);
+        let maps: Vec<&Value> = branches
+            .iter()
+            .map(|branch| self.resolve(branch))
+            .filter(|branch| branch.get("properties").is_some())
+            .collect();
+        let variant = |branch: &Value| {
+            branch.get("required").and_then(|r| r.get(0)).and_then(Value::as_str).map(ToOwned::to_owned)
+        };
         match &node.kind {
             Kind::Scalar { .. } if !words.is_empty() => self.word(&words, node, path),
             Kind::Map(entries) if !maps.is_empty() => {
-                let chosen = entries.iter().find_map(|(key, _, _)| maps.iter().find(|branch| variant(branch).as_deref() == Some(key)));
+                let chosen = entries
+                    .iter()
+                    .find_map(|(key, _, _)| maps.iter().find(|branch| variant(branch).as_deref() == Some(key)));
                 if let Some(branch) = chosen {
                     return self.object(branch, node, path);
                 }
                 let known: Vec<String> = maps.iter().filter_map(|branch| variant(branch)).collect();
-                let (place, found) = entries.first().map_or((node.place, "nothing".into()), |(key, place, _)| (*place, format!("`{key}`")));
+                let (place, found) = entries
+                    .first()
+                    .map_or((node.place, "nothing".into()), |(key, place, _)| (*place, format!("`{key}`")));
                 let hint = entries.first().and_then(|(key, _, _)| did_you_mean(key, known.iter().map(String::as_str)));
                 self.push(place, path, format!("expected one of the keys {}, found {found}", known.join(", ")), hint);
             }

@@ -58,13 +58,23 @@ impl<'a> Report<'a> {
         let mut seen = BTreeSet::new();
         for (path, name) in names {
             if !seen.insert(name) {
-                self.fault(&path, format!("{what} `{name}` stands twice"), "every one needs a name of its own".to_owned());
+                self.fault(
+                    &path,
+                    format!("{what} `{name}` stands twice"),
+                    "every one needs a name of its own".to_owned(),
+                );
             }
         }
     }
 
     /// Reports a name that is none of the known ones.
-    pub(crate) fn known<'n>(&mut self, path: &Path, what: &str, name: &str, known: impl IntoIterator<Item = &'n str> + Clone) -> bool {
+    pub(crate) fn known<'n>(
+        &mut self,
+        path: &Path,
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str> + Clone,
+    ) -> bool {
         let found = known.clone().into_iter().any(|word| word == name);
         if !found {
             self.fault(path, format!("there is no {what} `{name}`"), did_you_mean(name, known));
@@ -76,7 +86,11 @@ impl<'a> Report<'a> {
     pub(crate) fn disjoint(&mut self, networks: &[(Path, String, Cidr)]) {
         for (index, (path, what, cidr)) in networks.iter().enumerate() {
             if let Some((_, other, clash)) = networks[..index].iter().find(|(_, _, earlier)| earlier.overlaps(cidr)) {
-                self.fault(path, format!("{what} {cidr} overlaps {other} {clash}"), "networks that can reach one another must not share addresses".to_owned());
+                self.fault(
+                    path,
+                    format!("{what} {cidr} overlaps {other} {clash}"),
+                    "networks that can reach one another must not share addresses".to_owned(),
+                );
             }
         }
     }
@@ -87,8 +101,16 @@ impl<'a> Report<'a> {
             match crate::inventory::label_key(key) {
                 Err(invalid) => self.fault(&path.at(key), invalid.cause, invalid.hint),
                 // NodeRestriction refuses these from a kubelet (https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction).
-                Ok(_) if key.split('/').next().is_some_and(|prefix| prefix != key && (prefix.ends_with("kubernetes.io") || prefix.ends_with("k8s.io"))) => {
-                    self.fault(&path.at(key), format!("the label `{key}` belongs to Kubernetes itself"), "a kubelet may not set it; use a prefix of your own".to_owned());
+                Ok(_)
+                    if key.split('/').next().is_some_and(|prefix| {
+                        prefix != key && (prefix.ends_with("kubernetes.io") || prefix.ends_with("k8s.io"))
+                    }) =>
+                {
+                    self.fault(
+                        &path.at(key),
+                        format!("the label `{key}` belongs to Kubernetes itself"),
+                        "a kubelet may not set it; use a prefix of your own".to_owned(),
+                    );
                 }
                 Ok(_) => {}
             }
@@ -100,15 +122,27 @@ impl<'a> Report<'a> {
         let path = Path::root().at("kubernetes");
         let (major, minor, _) = kubernetes.version.parts();
         if major != 1 || !(34..=36).contains(&minor) {
-            self.fault(&path.at("version"), format!("incline does not set up Kubernetes {}", kubernetes.version), "1.34, 1.35 and 1.36 are set up by this version of incline".to_owned());
+            self.fault(
+                &path.at("version"),
+                format!("incline does not set up Kubernetes {}", kubernetes.version),
+                "1.34, 1.35 and 1.36 are set up by this version of incline".to_owned(),
+            );
         }
         // Each node takes a /24 of the pods' network (kube-controller-manager's --node-cidr-mask-size).
         let room = 1_u64 << 24_u8.saturating_sub(kubernetes.pod_cidr.prefix());
         if kubernetes.pod_cidr.prefix() > 24 || nodes > room {
-            self.fault(&path.at("podCidr"), format!("{} has room for {room} nodes, and the site can grow to {nodes}", kubernetes.pod_cidr), "every node takes a /24 of it".to_owned());
+            self.fault(
+                &path.at("podCidr"),
+                format!("{} has room for {room} nodes, and the site can grow to {nodes}", kubernetes.pod_cidr),
+                "every node takes a /24 of it".to_owned(),
+            );
         }
         if !(12..=24).contains(&kubernetes.service_cidr.prefix()) {
-            self.fault(&path.at("serviceCidr"), format!("{} is an odd size for services", kubernetes.service_cidr), "a /12 to /24; Kubernetes refuses larger, and smaller ones run out".to_owned());
+            self.fault(
+                &path.at("serviceCidr"),
+                format!("{} is an odd size for services", kubernetes.service_cidr),
+                "a /12 to /24; Kubernetes refuses larger, and smaller ones run out".to_owned(),
+            );
         }
     }
 }

@@ -142,7 +142,11 @@ impl<'a> Reader<'a> {
             match event {
                 Event::StreamStart | Event::DocumentStart(..) => {}
                 Event::StreamEnd => {
-                    return Err(self.fault(self.place(span), "the file is empty".into(), Some("`incline init` writes a starter inventory".into())));
+                    return Err(self.fault(
+                        self.place(span),
+                        "the file is empty".into(),
+                        Some("`incline init` writes a starter inventory".into()),
+                    ));
                 }
                 event => {
                     let node = self.node(event, span, 0)?;
@@ -161,7 +165,11 @@ impl<'a> Reader<'a> {
                 Event::StreamEnd => return Ok(()),
                 _ => {
                     let place = self.place(span);
-                    return Err(self.fault(place, "a second document begins here".into(), Some("one file is one site: put the other document into a file of its own".into())));
+                    return Err(self.fault(
+                        place,
+                        "a second document begins here".into(),
+                        Some("one file is one site: put the other document into a file of its own".into()),
+                    ));
                 }
             }
         }
@@ -201,7 +209,11 @@ impl<'a> Reader<'a> {
                 self.map(depth)?
             }
             Event::Alias(_) => {
-                self.push(place, "an alias (`*name`) is not allowed in an inventory", "write the value out: every site is whole by itself");
+                self.push(
+                    place,
+                    "an alias (`*name`) is not allowed in an inventory",
+                    "write the value out: every site is whole by itself",
+                );
                 Kind::Scalar { text: String::new(), plain: true }
             }
             other => return Err(self.fault(place, format!("unexpected {other:?}"), None)),
@@ -221,15 +233,27 @@ impl<'a> Reader<'a> {
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             let Kind::Scalar { text, .. } = key.kind else {
-                self.push(key.place, "a key must be plain text", "a line that begins with `?`, `[` or `{` before a colon makes a list or map the key");
+                self.push(
+                    key.place,
+                    "a key must be plain text",
+                    "a line that begins with `?`, `[` or `{` before a colon makes a list or map the key",
+                );
                 continue;
             };
             if text == "<<" {
-                self.push(key.place, "a merge key (`<<`) is not allowed in an inventory", "write the values out: every site is whole by itself");
+                self.push(
+                    key.place,
+                    "a merge key (`<<`) is not allowed in an inventory",
+                    "write the values out: every site is whole by itself",
+                );
                 continue;
             }
             if let Some(line) = seen.insert(text.clone(), key.place.line) {
-                self.push(key.place, &format!("the key `{text}` stands twice; it stood first on line {line}"), "keep one of the two");
+                self.push(
+                    key.place,
+                    &format!("the key `{text}` stands twice; it stood first on line {line}"),
+                    "keep one of the two",
+                );
                 continue;
             }
             entries.push((text, key.place, value));
@@ -238,10 +262,18 @@ impl<'a> Reader<'a> {
 
     fn refuse_properties(&mut self, place: Place, anchor: usize, tag: bool) {
         if anchor != 0 {
-            self.push(place, "an anchor (`&name`) is not allowed in an inventory", "write the value out: every site is whole by itself");
+            self.push(
+                place,
+                "an anchor (`&name`) is not allowed in an inventory",
+                "write the value out: every site is whole by itself",
+            );
         }
         if tag {
-            self.push(place, "a tag (`!name`) is not allowed in an inventory", "remove it; quote the value if it should be text");
+            self.push(
+                place,
+                "a tag (`!name`) is not allowed in an inventory",
+                "remove it; quote the value if it should be text",
+            );
         }
     }
 
@@ -256,7 +288,12 @@ impl<'a> Reader<'a> {
     fn place(&self, span: Span) -> Place {
         let start = span.start.byte_offset().unwrap_or_else(|| self.byte_offset(span.start.index()));
         let end = span.end.byte_offset().unwrap_or_else(|| self.byte_offset(span.end.index()));
-        Place { offset: start, length: end.saturating_sub(start), line: span.start.line(), column: span.start.col() + 1 }
+        Place {
+            offset: start,
+            length: end.saturating_sub(start),
+            line: span.start.line(),
+            column: span.start.col() + 1,
+        }
     }
 
     fn byte_offset(&self, characters: usize) -> usize {
@@ -270,15 +307,24 @@ impl<'a> Reader<'a> {
     fn syntax(&self, error: &serde_yaml::granit_parser::ScanError) -> Box<Fault> {
         let marker = error.marker();
         let offset = marker.byte_offset().unwrap_or_else(|| self.byte_offset(marker.index()));
-        let place = Place { offset: offset.min(self.text.len()), length: 0, line: marker.line(), column: marker.col() + 1 };
-        // The scanner's complaint about a tab is often far from the tab: look at the line's own indentation.
-        let line = self.text.lines().nth(place.line.saturating_sub(1)).unwrap_or("");
-        let indented_by_tab = line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
-        let hint = if indented_by_tab {
-            "YAML is indented with spaces: replace the tab at the beginning of the line".to_owned()
-        } else {
-            "check the indentation, and quote text that holds `: `, ` #`, or begins with one of `[]{}&*!|>'\"%@`".to_owned()
-        };
-        self.fault(place, format!("this is not YAML: {}", error.info()), Some(hint))
+        let mut place =
+            Place { offset: offset.min(self.text.len()), length: 0, line: marker.line(), column: marker.col() + 1 };
+        let mut hint =
+            "check the indentation, and quote text that holds `: `, ` #`, or begins with one of `[]{}&*!|>'\"%@`";
+        // The scanner's complaint about a tab is a line or two off: show the tab itself.
+        let mut start = 0;
+        for (index, line) in self.text.split_inclusive('\n').enumerate() {
+            let number = index + 1;
+            let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+            if number.abs_diff(marker.line()) <= 2 && number >= marker.line() {
+                if let Some(tab) = line[..indent].find('\t') {
+                    place = Place { offset: start + tab, length: 1, line: number, column: tab + 1 };
+                    hint = "YAML is indented with spaces: replace the tab";
+                    break;
+                }
+            }
+            start += line.len();
+        }
+        self.fault(place, format!("this is not YAML: {}", error.info()), Some(hint.to_owned()))
     }
 }

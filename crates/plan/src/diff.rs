@@ -26,12 +26,32 @@ fn walk(path: &mut Vec<String>, before: Option<&Value>, after: Option<&Value>, f
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            if old.iter().chain(new).all(Value::is_string) {
+                // A list of words is read as a set: which came, which went.
+                let gone =
+                    old.iter().filter(|word| !new.contains(word)).map(|word| (path.clone(), Some(word.clone()), None));
+                let come =
+                    new.iter().filter(|word| !old.contains(word)).map(|word| (path.clone(), None, Some(word.clone())));
+                let words: Vec<Difference> = gone.chain(come).collect();
+                if words.is_empty() {
+                    found.push((path.clone(), before.cloned(), after.cloned()));
+                }
+                found.extend(words);
+                return;
+            }
             // Elements that name themselves are told apart by name, so that one tag more is one line more.
-            let named = |list: &[Value]| list.iter().map(name_of).collect::<Option<Vec<String>>>().filter(|names| names.iter().collect::<BTreeSet<_>>().len() == names.len());
+            let named = |list: &[Value]| {
+                list.iter()
+                    .map(name_of)
+                    .collect::<Option<Vec<String>>>()
+                    .filter(|names| names.iter().collect::<BTreeSet<_>>().len() == names.len())
+            };
             match (named(old), named(new)) {
                 (Some(old_names), Some(new_names)) => {
                     let names: BTreeSet<&String> = old_names.iter().chain(&new_names).collect();
-                    let find = |names: &[String], list: &'_ [Value], name: &String| names.iter().position(|n| n == name).and_then(|i| list.get(i).cloned());
+                    let find = |names: &[String], list: &'_ [Value], name: &String| {
+                        names.iter().position(|n| n == name).and_then(|i| list.get(i).cloned())
+                    };
                     for name in names {
                         path.push(name.clone());
                         walk(path, find(&old_names, old, name).as_ref(), find(&new_names, new, name).as_ref(), found);
@@ -51,11 +71,13 @@ fn walk(path: &mut Vec<String>, before: Option<&Value>, after: Option<&Value>, f
     }
 }
 
-/// The name by which an element of a list is known: a tag's key, a statement's id, a device's name, or a plain word.
+/// The name by which an element of a list is known: a tag's key, a statement's id, a device's name.
 fn name_of(element: &Value) -> Option<String> {
     match element {
-        Value::String(word) => Some(word.clone()),
-        Value::Object(map) => ["Key", "Sid", "DeviceName", "ResourceType", "PolicyName", "Id"].iter().find_map(|key| map.get(*key).and_then(Value::as_str)).map(ToOwned::to_owned),
+        Value::Object(map) => ["Key", "Sid", "DeviceName", "ResourceType", "PolicyName", "Id"]
+            .iter()
+            .find_map(|key| map.get(*key).and_then(Value::as_str))
+            .map(ToOwned::to_owned),
         _ => None,
     }
 }

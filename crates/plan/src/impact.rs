@@ -56,11 +56,32 @@ pub(crate) fn of(kind: &str, verb: Verb, retained: bool, properties: &[PropertyC
         Verb::Update => {
             let unnoticed = |change: &PropertyChange| {
                 let top = change.path.split('.').next().unwrap_or_default();
-                ["Tags", "Description", "GroupDescription", "DeletionPolicy", "UpdateReplacePolicy", "UpdatePolicy", "CreationPolicy", "DependsOn", "Metadata", "MetricsCollection"].contains(&top)
+                [
+                    "Tags",
+                    "Description",
+                    "GroupDescription",
+                    "DeletionPolicy",
+                    "UpdateReplacePolicy",
+                    "UpdatePolicy",
+                    "CreationPolicy",
+                    "DependsOn",
+                    "Metadata",
+                    "MetricsCollection",
+                ]
+                .contains(&top)
             };
-            let rolls = |change: &PropertyChange| ["LaunchTemplate", "MixedInstancesPolicy", "VPCZoneIdentifier"].iter().any(|top| change.path.starts_with(top));
+            let rolls = |change: &PropertyChange| {
+                ["LaunchTemplate", "MixedInstancesPolicy", "VPCZoneIdentifier"]
+                    .iter()
+                    .any(|top| change.path.starts_with(top))
+            };
+            let tunnels = |change: &PropertyChange| change.path.starts_with("VpnTunnelOptionsSpecifications");
             if properties.iter().all(unnoticed) {
                 Impact::None
+            } else if properties.iter().any(tunnels) {
+                // In place for CloudFormation, but the tunnel goes down for minutes
+                // (https://docs.aws.amazon.com/vpn/latest/s2svpn/modify-vpn-tunnel-options.html).
+                Impact::InterruptsTraffic
             } else if kind == "AWS::AutoScaling::AutoScalingGroup" && properties.iter().any(rolls) {
                 // UpdatePolicy's rolling update begins with a change of one of these three
                 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-updatepolicy.html).

@@ -39,7 +39,9 @@ pub fn plan(desired: &Desired, observed: &Observed, table: &Table) -> SitePlan {
     for stack in &desired.stacks {
         let step = match observed.stacks.get(&stack.name) {
             None => {
-                moved.extend(references::outputs(&stack.template).into_keys().map(|output| (stack.name.clone(), output)));
+                moved.extend(
+                    references::outputs(&stack.template).into_keys().map(|output| (stack.name.clone(), output)),
+                );
                 Some(stack::create(stack))
             }
             Some(deployed) => stack::update(stack, deployed, table, &mut moved),
@@ -61,21 +63,31 @@ pub fn plan(desired: &Desired, observed: &Observed, table: &Table) -> SitePlan {
         .collect();
     unwanted.sort_by(|a, b| (b.0, a.1).cmp(&(a.0, b.1)));
     for (stage, name, deployed) in unwanted {
-        let changes: Vec<_> = stack::resources(&deployed.template).into_iter().map(|(id, resource)| stack::removed(id, resource, Reason::Unwanted)).collect();
+        let changes: Vec<_> = stack::resources(&deployed.template)
+            .into_iter()
+            .map(|(id, resource)| stack::removed(id, resource, Reason::Unwanted))
+            .collect();
         steps.push(Step {
             target: name.clone(),
             stage,
             verb: Verb::Remove,
             reason: Reason::Unwanted,
             impact: changes.iter().map(|change| change.impact).max().unwrap_or(Impact::None),
-            nodes: 0,
+            nodes: stack::nodes(&deployed.template),
             expectation: Expectation::Template(digest(&deployed.body)),
             changes,
             settings: Vec::new(),
             files: Vec::new(),
         });
     }
-    SitePlan { site: desired.site.to_string(), place: String::new(), inputs: BTreeMap::new(), steps, unchanged, notes: Vec::new() }
+    SitePlan {
+        site: desired.site.to_string(),
+        place: String::new(),
+        inputs: BTreeMap::new(),
+        steps,
+        unchanged,
+        notes: Vec::new(),
+    }
 }
 
 /// The stage of a stack that is known by its name alone.

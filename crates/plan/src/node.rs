@@ -19,7 +19,10 @@ pub(crate) fn changes(stack: &str, desired: &Desired, observed: &Observed) -> Ve
             let (verb, diff) = match (before.get(path), after.get(path)) {
                 (None, Some(_)) => (Verb::Create, String::new()),
                 (Some(_), None) => (Verb::Remove, String::new()),
-                (Some(before), Some(after)) if before != after => (Verb::Update, similar::TextDiff::from_lines(before, after).unified_diff().context_radius(2).to_string()),
+                (Some(before), Some(after)) if before != after => (
+                    Verb::Update,
+                    similar::TextDiff::from_lines(before, after).unified_diff().context_radius(2).to_string(),
+                ),
                 _ => return None,
             };
             Some(FileChange { path: path.clone(), verb, diff })

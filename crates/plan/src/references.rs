@@ -21,7 +21,9 @@ pub(crate) fn references(value: &Value) -> Vec<(Vec<String>, Reference)> {
 /// A template's outputs with what they refer to.
 pub(crate) fn outputs(template: &Value) -> BTreeMap<String, Vec<Reference>> {
     let outputs = template.get("Outputs").and_then(Value::as_object).into_iter().flatten();
-    outputs.map(|(name, output)| (name.clone(), references(output).into_iter().map(|(_, reference)| reference).collect())).collect()
+    outputs
+        .map(|(name, output)| (name.clone(), references(output).into_iter().map(|(_, reference)| reference).collect()))
+        .collect()
 }
 
 fn walk(value: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Reference)>) {
@@ -29,15 +31,20 @@ fn walk(value: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Ref
         Value::Object(map) => {
             for (key, below) in map {
                 match (key.as_str(), below) {
-                    ("Ref", Value::String(to)) => found.push((path.clone(), Reference { to: to.clone(), attribute: None })),
+                    ("Ref", Value::String(to)) => {
+                        found.push((path.clone(), Reference { to: to.clone(), attribute: None }))
+                    }
                     ("Fn::GetAtt", Value::Array(parts)) => {
                         if let [Value::String(to), Value::String(attribute)] = parts.as_slice() {
-                            found.push((path.clone(), Reference { to: to.clone(), attribute: Some(attribute.clone()) }));
+                            found
+                                .push((path.clone(), Reference { to: to.clone(), attribute: Some(attribute.clone()) }));
                         }
                     }
                     ("Fn::Sub", Value::String(text)) => {
                         for name in text.split("${").skip(1).filter_map(|rest| rest.split('}').next()) {
-                            let (to, attribute) = name.split_once('.').map_or((name, None), |(to, attribute)| (to, Some(attribute.to_owned())));
+                            let (to, attribute) = name
+                                .split_once('.')
+                                .map_or((name, None), |(to, attribute)| (to, Some(attribute.to_owned())));
                             found.push((path.clone(), Reference { to: to.to_owned(), attribute }));
                         }
                     }

@@ -39,7 +39,8 @@ impl Table {
         let Some(properties) = self.types.get(kind) else { return Replaces::Perhaps };
         let covers = |pattern: &String| {
             let pattern: Vec<&str> = pattern.split('/').collect();
-            let path: Vec<&str> = path.iter().map(String::as_str).filter(|part| part.parse::<usize>().is_err()).collect();
+            let path: Vec<&str> =
+                path.iter().map(String::as_str).filter(|part| part.parse::<usize>().is_err()).collect();
             let pattern: Vec<&str> = pattern.into_iter().filter(|part| *part != "*").collect();
             pattern.iter().zip(&path).all(|(a, b)| a == b)
         };

@@ -14,7 +14,20 @@ const LATER: &str = "(known after apply)";
 
 /// A template's resources by logical id.
 pub(crate) fn resources(template: &Value) -> BTreeMap<&str, &Value> {
-    template.get("Resources").and_then(Value::as_object).into_iter().flatten().map(|(id, resource)| (id.as_str(), resource)).collect()
+    template
+        .get("Resources")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(id, resource)| (id.as_str(), resource))
+        .collect()
+}
+
+/// How many machines run from a template, by the wished size of its groups.
+pub(crate) fn nodes(template: &Value) -> u16 {
+    let groups =
+        resources(template).into_values().filter(|resource| kind_of(resource) == "AWS::AutoScaling::AutoScalingGroup");
+    groups.filter_map(|group| group.pointer("/Properties/DesiredCapacity")?.as_str()?.parse::<u16>().ok()).sum()
 }
 
 fn kind_of(resource: &Value) -> String {
@@ -27,7 +40,8 @@ fn is_retained(resource: &Value, policy: &str) -> bool {
 
 /// The step that makes a stack.
 pub(crate) fn create(stack: &Stack) -> Step {
-    let changes: Vec<Change> = resources(&stack.template).into_iter().map(|(id, resource)| created(id, resource, Reason::Missing)).collect();
+    let changes: Vec<Change> =
+        resources(&stack.template).into_iter().map(|(id, resource)| created(id, resource, Reason::Missing)).collect();
     Step {
         target: stack.name.clone(),
         stage: stack.stage,
@@ -52,7 +66,12 @@ fn created(id: &str, resource: &Value, reason: Reason) -> Change {
         impact: Impact::None,
         retained: false,
         properties: properties
-            .map(|(name, value)| PropertyChange { path: name.clone(), before: None, after: Some(value.clone()), replaces: Replaces::Never })
+            .map(|(name, value)| PropertyChange {
+                path: name.clone(),
+                before: None,
+                after: Some(value.clone()),
+                replaces: Replaces::Never,
+            })
             .collect(),
     }
 }
@@ -60,12 +79,25 @@ fn created(id: &str, resource: &Value, reason: Reason) -> Change {
 /// A resource that goes.
 pub(crate) fn removed(id: &str, resource: &Value, reason: Reason) -> Change {
     let (kind, retained) = (kind_of(resource), is_retained(resource, "DeletionPolicy"));
-    Change { resource: id.to_owned(), impact: impact::of(&kind, Verb::Remove, retained, &[]), kind, verb: Verb::Remove, reason, retained, properties: Vec::new() }
+    Change {
+        resource: id.to_owned(),
+        impact: impact::of(&kind, Verb::Remove, retained, &[]),
+        kind,
+        verb: Verb::Remove,
+        reason,
+        retained,
+        properties: Vec::new(),
+    }
 }
 
 /// The step that changes a stack, if there is anything to change. `moved` holds the outputs that will have another
 /// value, and gains this stack's.
-pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, moved: &mut BTreeSet<(String, String)>) -> Option<Step> {
+pub(crate) fn update(
+    stack: &Stack,
+    deployed: &DeployedStack,
+    table: &Table,
+    moved: &mut BTreeSet<(String, String)>,
+) -> Option<Step> {
     let (old, new) = (resources(&deployed.template), resources(&stack.template));
     let mut changes: BTreeMap<String, Change> = BTreeMap::new();
     for (id, resource) in &new {
@@ -97,7 +129,8 @@ pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, mov
     follow(&old, &new, table, &moved_parameters, &mut changes);
 
     let unstable = |reference: &crate::references::Reference| {
-        moved_parameters.contains(&reference.to) || changes.get(&reference.to).is_some_and(|change| moves(change, reference.attribute.as_deref()))
+        moved_parameters.contains(&reference.to)
+            || changes.get(&reference.to).is_some_and(|change| moves(change, reference.attribute.as_deref()))
     };
     let before = outputs(&deployed.template);
     for (name, references) in outputs(&stack.template) {
@@ -114,14 +147,23 @@ pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, mov
         target: stack.name.clone(),
         stage: stack.stage,
         verb: Verb::Update,
-        reason: if changes.iter().all(|change| change.reason == Reason::Follows) && !changes.is_empty() { Reason::Follows } else { Reason::Changed },
+        reason: if changes.iter().all(|change| change.reason == Reason::Follows) && !changes.is_empty() {
+            Reason::Follows
+        } else {
+            Reason::Changed
+        },
         impact: changes.iter().map(|change| change.impact).max().unwrap_or(Impact::None),
         nodes: stack.nodes,
         expectation: Expectation::Template(digest(&deployed.body)),
         changes,
         settings: settings
             .into_iter()
-            .chain(output_changes.into_iter().map(|(path, before, after)| PropertyChange { path: format!("Outputs.{}", path.join(".")), before, after, replaces: Replaces::Never }))
+            .chain(output_changes.into_iter().map(|(path, before, after)| PropertyChange {
+                path: format!("Outputs.{}", path.join(".")),
+                before,
+                after,
+                replaces: Replaces::Never,
+            }))
             .collect(),
         files: Vec::new(),
     })
@@ -131,12 +173,19 @@ fn property_changes(before: &Value, after: &Value, table: &Table) -> Vec<Propert
     let kind = kind_of(after);
     let mut changes = Vec::new();
     if before.get("Type") != after.get("Type") {
-        changes.push(PropertyChange { path: "Type".to_owned(), before: before.get("Type").cloned(), after: after.get("Type").cloned(), replaces: Replaces::Always });
+        changes.push(PropertyChange {
+            path: "Type".to_owned(),
+            before: before.get("Type").cloned(),
+            after: after.get("Type").cloned(),
+            replaces: Replaces::Always,
+        });
     }
     for (path, before, after) in differences(before.get("Properties"), after.get("Properties")) {
         changes.push(PropertyChange { replaces: table.replaces(&kind, &path), path: path.join("."), before, after });
     }
-    for attribute in ["DeletionPolicy", "UpdateReplacePolicy", "UpdatePolicy", "CreationPolicy", "DependsOn", "Metadata"] {
+    for attribute in
+        ["DeletionPolicy", "UpdateReplacePolicy", "UpdatePolicy", "CreationPolicy", "DependsOn", "Metadata"]
+    {
         for (path, before, after) in differences(before.get(attribute), after.get(attribute)) {
             let path = [attribute.to_owned()].into_iter().chain(path).collect::<Vec<_>>().join(".");
             changes.push(PropertyChange { path, before, after, replaces: Replaces::Never });
@@ -147,9 +196,21 @@ fn property_changes(before: &Value, after: &Value, table: &Table) -> Vec<Propert
 
 fn changed(id: &str, before: &Value, after: &Value, properties: Vec<PropertyChange>, reason: Reason) -> Change {
     let kind = kind_of(after);
-    let verb = if properties.iter().any(|property| property.replaces == Replaces::Always) { Verb::Replace } else { Verb::Update };
+    let verb = if properties.iter().any(|property| property.replaces == Replaces::Always) {
+        Verb::Replace
+    } else {
+        Verb::Update
+    };
     let retained = is_retained(before, "UpdateReplacePolicy");
-    Change { resource: id.to_owned(), impact: impact::of(&kind, verb, retained, &properties), kind, verb, reason, retained, properties }
+    Change {
+        resource: id.to_owned(),
+        impact: impact::of(&kind, verb, retained, &properties),
+        kind,
+        verb,
+        reason,
+        retained,
+        properties,
+    }
 }
 
 /// Whether a reference to a changed resource gets another value.
@@ -157,14 +218,23 @@ fn moves(change: &Change, attribute: Option<&str>) -> bool {
     match change.verb {
         Verb::Replace => true,
         // A launch template keeps its id, and counts its versions.
-        Verb::Update => attribute == Some("LatestVersionNumber") && change.properties.iter().any(|p| p.path.starts_with("LaunchTemplateData")),
+        Verb::Update => {
+            attribute == Some("LatestVersionNumber")
+                && change.properties.iter().any(|p| p.path.starts_with("LaunchTemplateData"))
+        }
         Verb::Create | Verb::Remove => false,
     }
 }
 
 /// Adds the changes that follow from other changes: what refers to a replaced resource or to a moved parameter gets
 /// another value, which may replace it in turn.
-fn follow(old: &BTreeMap<&str, &Value>, new: &BTreeMap<&str, &Value>, table: &Table, parameters: &BTreeSet<String>, changes: &mut BTreeMap<String, Change>) {
+fn follow(
+    old: &BTreeMap<&str, &Value>,
+    new: &BTreeMap<&str, &Value>,
+    table: &Table,
+    parameters: &BTreeSet<String>,
+    changes: &mut BTreeMap<String, Change>,
+) {
     loop {
         let mut grown = false;
         for (id, resource) in new {
@@ -177,16 +247,24 @@ fn follow(old: &BTreeMap<&str, &Value>, new: &BTreeMap<&str, &Value>, table: &Ta
             let mut further: Vec<PropertyChange> = Vec::new();
             for (path, reference) in references(&properties) {
                 let dotted = path.join(".");
-                let moved = parameters.contains(&reference.to) || changes.get(&reference.to).is_some_and(|change| moves(change, reference.attribute.as_deref()));
-                let already = known.is_some_and(|change| change.properties.iter().any(|p| p.path == dotted)) || further.iter().any(|p| p.path == dotted);
+                let moved = parameters.contains(&reference.to)
+                    || changes.get(&reference.to).is_some_and(|change| moves(change, reference.attribute.as_deref()));
+                let already = known.is_some_and(|change| change.properties.iter().any(|p| p.path == dotted))
+                    || further.iter().any(|p| p.path == dotted);
                 if moved && !already {
                     let value = properties.pointer(&format!("/{}", path.join("/"))).cloned();
-                    further.push(PropertyChange { replaces: table.replaces(&kind_of(resource), &path), path: dotted, before: value, after: Some(json!(LATER)) });
+                    further.push(PropertyChange {
+                        replaces: table.replaces(&kind_of(resource), &path),
+                        path: dotted,
+                        before: value,
+                        after: Some(json!(LATER)),
+                    });
                 }
             }
             if !further.is_empty() {
                 grown = true;
-                let (mut all, reason) = known.map_or((Vec::new(), Reason::Follows), |change| (change.properties.clone(), change.reason));
+                let (mut all, reason) =
+                    known.map_or((Vec::new(), Reason::Follows), |change| (change.properties.clone(), change.reason));
                 all.extend(further);
                 changes.insert((*id).to_owned(), changed(id, before, resource, all, reason));
             }
@@ -207,7 +285,11 @@ fn settings(stack: &Stack, deployed: &DeployedStack) -> Vec<PropertyChange> {
     };
     let mut changes = Vec::new();
     if let Some(tags) = &deployed.tags {
-        changes.extend(differences(Some(&json!(tags)), Some(&json!(stack.tags))).into_iter().map(|difference| change("Tags", difference)));
+        changes.extend(
+            differences(Some(&json!(tags)), Some(&json!(stack.tags)))
+                .into_iter()
+                .map(|difference| change("Tags", difference)),
+        );
     }
     if let Some(parameters) = &deployed.parameters {
         let names: BTreeSet<&String> = parameters.keys().chain(stack.parameters.keys()).collect();
@@ -220,7 +302,12 @@ fn settings(stack: &Stack, deployed: &DeployedStack) -> Vec<PropertyChange> {
                         Parameter::Output { stack, output } => json!(format!("{output} of {stack}")),
                     })
                 };
-                changes.push(PropertyChange { path: format!("Parameters.{name}"), before: show(before), after: show(after), replaces: Replaces::Never });
+                changes.push(PropertyChange {
+                    path: format!("Parameters.{name}"),
+                    before: show(before),
+                    after: show(after),
+                    replaces: Replaces::Never,
+                });
             }
         }
     }

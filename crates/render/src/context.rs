@@ -3,8 +3,8 @@ use crate::prelude::*;
 use crate::templates::logical_id;
 use incline_model::desired::Parameter;
 use incline_model::inventory::aws::{
-    Balancer, BreakGlass, DeadPeer, Exposure, FlowLogInterval, HealthProtocol, ListenerProtocol, Pool, Routing, TlsPolicy, Traffic,
-    TunnelStart,
+    Balancer, BreakGlass, DeadPeer, Exposure, FlowLogInterval, HealthProtocol, ListenerProtocol, Pool, Routing,
+    TlsPolicy, Traffic, TunnelStart,
 };
 use incline_model::lock;
 use incline_model::region;
@@ -185,14 +185,22 @@ pub(crate) fn peering(site: &Aws) -> Option<(Value, BTreeMap<String, Parameter>)
             }
             PeerOther::RequestedOf { site: other, account: theirs, region: there } => {
                 let name = format!("Vpc{id}");
-                given.insert(name.clone(), Parameter::Output { stack: format!("{other}-network"), output: "VpcId".to_owned() });
+                given.insert(
+                    name.clone(),
+                    Parameter::Output { stack: format!("{other}-network"), output: "VpcId".to_owned() },
+                );
                 parameter = Some(name);
                 (account, region) = (json!(theirs), json!(there));
-                role = theirs.as_ref().map(|account| format!("arn:aws:iam::{account}:role/incline-{other}-accept-{}", peer.name));
+                role = theirs
+                    .as_ref()
+                    .map(|account| format!("arn:aws:iam::{account}:role/incline-{other}-accept-{}", peer.name));
             }
             PeerOther::RequestedBy(other) => {
                 let name = format!("Connection{id}");
-                given.insert(name.clone(), Parameter::Output { stack: format!("{other}-peering"), output: format!("Peering{id}Id") });
+                given.insert(
+                    name.clone(),
+                    Parameter::Output { stack: format!("{other}-peering"), output: format!("Peering{id}Id") },
+                );
                 parameter = Some(name);
             }
         }
@@ -302,9 +310,12 @@ pub(crate) fn balancer(site: &Aws, balancer: &Balancer) -> Value {
     let target = match health.protocol {
         HealthProtocol::Tcp => format!("TCP:{}", health.node_port),
         HealthProtocol::Ssl => format!("SSL:{}", health.node_port),
-        HealthProtocol::Https => format!("HTTPS:{}{}", health.node_port, health.path.as_ref().map_or("/", |path| path.as_str())),
+        HealthProtocol::Https => {
+            format!("HTTPS:{}{}", health.node_port, health.path.as_ref().map_or("/", |path| path.as_str()))
+        }
     };
-    let ports: BTreeSet<u16> = balancer.listeners.iter().map(|listener| listener.node_port).chain([health.node_port]).collect();
+    let ports: BTreeSet<u16> =
+        balancer.listeners.iter().map(|listener| listener.node_port).chain([health.node_port]).collect();
     json!({
         "balancer": {
             "name": balancer.name, "id": logical_id(balancer.name.as_str()), "fullName": format!("{}-{}", site.typed().name, balancer.name),
@@ -343,7 +354,8 @@ pub(crate) fn pool(site: &Aws, pool: &Pool) -> Value {
         .filter(|balancer| balancer.pools.contains(&pool.name))
         .map(|balancer| format!("Balancer{}Name", logical_id(balancer.name.as_str())))
         .collect();
-    let subnets: Vec<String> = site.pool_zones(pool).iter().map(|zone| format!("PrivateSubnet{}Id", zone_id(zone))).collect();
+    let subnets: Vec<String> =
+        site.pool_zones(pool).iter().map(|zone| format!("PrivateSubnet{}Id", zone_id(zone))).collect();
     // The first nodes come up side by side; what follows comes in batches.
     let creation_minutes = u16::from(pool.update.pause_minutes) * 2;
     json!({
@@ -363,12 +375,17 @@ pub(crate) fn pool(site: &Aws, pool: &Pool) -> Value {
 fn node(site: &Aws, stack: &str, environment: Value) -> Value {
     let typed = site.typed();
     let pins = site.pins();
-    let image = |name: &str| pins.images.iter().find(|image| image.name.as_str() == name).map(|image| image.tag.clone());
+    let image =
+        |name: &str| pins.images.iter().find(|image| image.name.as_str() == name).map(|image| image.tag.clone());
     let artifact = |artifact: &lock::Artifact| {
         let bucket = bucket(site, "artifacts");
         json!({ "file": artifact.file, "sha512": artifact.sha512, "url": format!("s3://{bucket}/mirror/{}/{}", artifact.sha512.as_str(), artifact.file) })
     };
-    let images: Vec<Value> = pins.images.iter().map(|image| json!({ "name": image.name, "tag": image.tag, "digest": image.digest })).collect();
+    let images: Vec<Value> = pins
+        .images
+        .iter()
+        .map(|image| json!({ "name": image.name, "tag": image.tag, "digest": image.digest }))
+        .collect();
     let registries: BTreeSet<String> = site
         .pulls()
         .iter()

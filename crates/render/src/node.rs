@@ -61,10 +61,17 @@ struct Unit {
 }
 
 /// Renders one node's configuration.
-pub(crate) fn render(templates: &Templates, manifest: &str, role: &str, bucket: &str, context: &Value) -> Result<Artifact, Error> {
+pub(crate) fn render(
+    templates: &Templates,
+    manifest: &str,
+    role: &str,
+    bucket: &str,
+    context: &Value,
+) -> Result<Artifact, Error> {
     let text = templates.render(manifest, context)?;
     let not_yaml = |cause: String| Error::NotYaml { name: manifest.to_owned(), cause };
-    let node = yaml::parse(manifest, &text).map_err(|faults| not_yaml(faults.first().map_or(String::new(), ToString::to_string)))?;
+    let node = yaml::parse(manifest, &text)
+        .map_err(|faults| not_yaml(faults.first().map_or(String::new(), ToString::to_string)))?;
     let manifest: Manifest = serde_json::from_value(node.value()).map_err(|error| not_yaml(error.to_string()))?;
 
     let content = |source: &str, values: &serde_json::Map<String, Value>| -> Result<String, Error> {
@@ -78,7 +85,8 @@ pub(crate) fn render(templates: &Templates, manifest: &str, role: &str, bucket: 
         }
         templates.render(&name, &context)
     };
-    let mode = |mode: &str| u32::from_str_radix(mode, 8).map_err(|_| not_yaml(format!("`{mode}` is no octal file mode")));
+    let mode =
+        |mode: &str| u32::from_str_radix(mode, 8).map_err(|_| not_yaml(format!("`{mode}` is no octal file mode")));
 
     let mut files = Vec::new();
     for file in &manifest.files {
@@ -112,7 +120,11 @@ pub(crate) fn render(templates: &Templates, manifest: &str, role: &str, bucket: 
         }
         units.push(entry);
     }
-    let links: Vec<Value> = manifest.links.iter().map(|link| json!({ "path": link.path, "target": link.target, "overwrite": true })).collect();
+    let links: Vec<Value> = manifest
+        .links
+        .iter()
+        .map(|link| json!({ "path": link.path, "target": link.target, "overwrite": true }))
+        .collect();
     let mut ignition = json!({
         "ignition": { "version": SPEC },
         "storage": { "files": files, "links": links },
@@ -132,7 +144,11 @@ pub(crate) fn render(templates: &Templates, manifest: &str, role: &str, bucket: 
     } })
     .to_string();
     if user_data.len() > MAX_USER_DATA_BYTES {
-        return Err(Error::TooLarge { what: format!("the user data of {role}"), size: user_data.len(), limit: MAX_USER_DATA_BYTES });
+        return Err(Error::TooLarge {
+            what: format!("the user data of {role}"),
+            size: user_data.len(),
+            limit: MAX_USER_DATA_BYTES,
+        });
     }
     Ok(Artifact { role: role.to_owned(), key, sha512, content, user_data })
 }

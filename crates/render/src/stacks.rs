@@ -17,14 +17,29 @@ use serde_json::{Value, json};
 pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desired, Error> {
     let mut known = BTreeMap::from([("AmiId".to_owned(), site.pins().ami.id.as_str().to_owned())]);
     known.extend(site.typed().zones.iter().map(|zone| (format!("Zone{}", context::zone_id(zone)), zone.to_string())));
-    let mut builder = Builder { site, templates, base: context::site(site), known, outputs: BTreeMap::new(), stacks: Vec::new(), artifacts: Vec::new() };
+    let mut builder = Builder {
+        site,
+        templates,
+        base: context::site(site),
+        known,
+        outputs: BTreeMap::new(),
+        stacks: Vec::new(),
+        artifacts: Vec::new(),
+    };
     let account_of = |name: &str| match estate.site(name) {
         Some(Site::Aws(other)) => Some(other.typed().account.to_string()),
         _ => None,
     };
     let none = BTreeMap::new();
     builder.stack("keys", Stage::Keys, "stacks/keys.yaml", json!({}), &none, 0)?;
-    builder.stack("network", Stage::Network, "stacks/network.yaml", with(context::network(site), context::accepts(site, account_of)), &none, 0)?;
+    builder.stack(
+        "network",
+        Stage::Network,
+        "stacks/network.yaml",
+        with(context::network(site), context::accepts(site, account_of)),
+        &none,
+        0,
+    )?;
     if let Some(vpn) = context::vpn(site) {
         builder.stack("vpn", Stage::Edge, "stacks/vpn.yaml", vpn, &none, 0)?;
     }
@@ -43,13 +58,21 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
     builder.stack("api", Stage::Balancers, "stacks/api.yaml", api, &none, 0)?;
     for balancer in &site.typed().balancers {
         let suffix = format!("balancer-{}", balancer.name);
-        builder.stack(&suffix, Stage::Balancers, "stacks/balancer.yaml", context::balancer(site, balancer), &none, 0)?;
+        builder.stack(
+            &suffix,
+            Stage::Balancers,
+            "stacks/balancer.yaml",
+            context::balancer(site, balancer),
+            &none,
+            0,
+        )?;
     }
 
     for member in site.members() {
         let role = format!("control-plane-{}", member.zone.letter());
         let stack = format!("{}-{role}", site.typed().name);
-        let user_data = builder.node("nodes/control-plane.yaml", &role, &context::control_plane_node(site, &member, &stack))?;
+        let user_data =
+            builder.node("nodes/control-plane.yaml", &role, &context::control_plane_node(site, &member, &stack))?;
         let control_plane = &site.typed().control_plane;
         let values = json!({
             "member": context::member(&member), "instanceType": control_plane.instance_type, "rootVolumeGib": control_plane.root_volume_gib, "userData": user_data,
@@ -90,14 +113,29 @@ impl Builder<'_> {
 
     /// Renders a stack. Each of its parameters is given here, known from the start, or an output of that name of an
     /// earlier stack.
-    fn stack(&mut self, suffix: &str, stage: Stage, template: &str, values: Value, given: &BTreeMap<String, Parameter>, nodes: u16) -> Result<(), Error> {
+    fn stack(
+        &mut self,
+        suffix: &str,
+        stage: Stage,
+        template: &str,
+        values: Value,
+        given: &BTreeMap<String, Parameter>,
+        nodes: u16,
+    ) -> Result<(), Error> {
         let name = format!("{}-{suffix}", self.site.typed().name);
         let body = self.templates.render(template, &with(self.base.clone(), values))?;
         if body.len() > MAX_TEMPLATE_BYTES {
-            return Err(Error::TooLarge { what: format!("the template of {name}"), size: body.len(), limit: MAX_TEMPLATE_BYTES });
+            return Err(Error::TooLarge {
+                what: format!("the template of {name}"),
+                size: body.len(),
+                limit: MAX_TEMPLATE_BYTES,
+            });
         }
         let parsed = yaml::parse(template, &body)
-            .map_err(|faults| Error::NotYaml { name: template.to_owned(), cause: faults.first().map_or(String::new(), ToString::to_string) })?
+            .map_err(|faults| Error::NotYaml {
+                name: template.to_owned(),
+                cause: faults.first().map_or(String::new(), ToString::to_string),
+            })?
             .value();
         let mut parameters = BTreeMap::new();
         for parameter in parsed.get("Parameters").and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
@@ -113,7 +151,8 @@ impl Builder<'_> {
         for output in parsed.get("Outputs").and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
             self.outputs.insert(output.clone(), name.clone());
         }
-        let mut tags: BTreeMap<String, String> = self.site.typed().tags.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+        let mut tags: BTreeMap<String, String> =
+            self.site.typed().tags.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
         tags.insert("incline:site".to_owned(), self.site.typed().name.to_string());
         self.stacks.push(Stack { name, stage, body, template: parsed, parameters, tags, nodes });
         Ok(())

@@ -1,7 +1,7 @@
 //! The templates, compiled once: strict about what is undefined, and escaping every value for where it stands.
+use crate::Error;
 use crate::prelude::*;
 use crate::quote::{is_word, shell};
-use crate::Error;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
@@ -105,7 +105,10 @@ fn format_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) 
     } else if is_word(&text) {
         out.write_str(&text)
     } else {
-        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("`{text}` is more than one plain word")));
+        return Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            format!("`{text}` is more than one plain word"),
+        ));
     };
     written.map_err(minijinja::Error::from)
 }

@@ -23,7 +23,9 @@ fn check(common: &Common) -> Result<String, Failure> {
         if !faults.is_empty() {
             return Err(estate::failure(faults, source.texts));
         }
-        return Ok(format!("{sites} sites are valid. There is no incline.lock yet: plan and render need one (`incline lock status`).\n"));
+        return Ok(format!(
+            "{sites} sites are valid. There is no incline.lock yet: plan and render need one (`incline lock status`).\n"
+        ));
     }
     let estate = source.validate()?;
     // What only rendering can tell: sizes of templates and of user data.

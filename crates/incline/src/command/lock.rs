@@ -21,14 +21,23 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
                 kubernetes: word(kubernetes)?,
                 source: word(source)?,
                 file: word(file.file_name().and_then(|name| name.to_str()).unwrap_or_default())?,
-                size: u32::try_from(size).map_err(|_| Failure::Other { cause: format!("{} is larger than 4 GiB", file.display()), hint: None })?,
+                size: u32::try_from(size).map_err(|_| Failure::Other {
+                    cause: format!("{} is larger than 4 GiB", file.display()),
+                    hint: None,
+                })?,
                 sha512: word(&sha512)?,
             };
             lock.artifacts.retain(|other| (&other.name, &other.kubernetes) != (&artifact.name, &artifact.kubernetes));
             lock.artifacts.push(artifact);
         }
         Pin::Image { name, tag, digest, kubernetes, source } => {
-            let image = Image { name: word(name)?, tag: word(tag)?, kubernetes: word(kubernetes)?, source: word(source)?, digest: word(digest)? };
+            let image = Image {
+                name: word(name)?,
+                tag: word(tag)?,
+                kubernetes: word(kubernetes)?,
+                source: word(source)?,
+                digest: word(digest)?,
+            };
             lock.images.retain(|other| (&other.name, &other.kubernetes) != (&image.name, &image.kubernetes));
             lock.images.push(image);
         }
@@ -57,7 +66,10 @@ fn load(path: &Path) -> Result<Lock, Failure> {
 
 /// Reads an argument as one of the inventory's words, with the same messages.
 fn word<T: std::str::FromStr<Err = incline_model::scalar::Invalid>>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|invalid: incline_model::scalar::Invalid| Failure::Usage { cause: invalid.cause, hint: invalid.hint.unwrap_or_default() })
+    text.parse().map_err(|invalid: incline_model::scalar::Invalid| Failure::Usage {
+        cause: invalid.cause,
+        hint: invalid.hint.unwrap_or_default(),
+    })
 }
 
 fn hash(path: &Path) -> Result<(u64, String), Failure> {
@@ -81,7 +93,12 @@ fn status(common: &Common, lock: &Lock) -> Result<Exit, Failure> {
     for inventory in &source.inventories {
         let Content::Aws(site) = &inventory.content else { continue };
         match lock.pins(&site.kubernetes.version, &site.region) {
-            Ok(pins) => text.push_str(&format!("{}: Kubernetes {} and {} are pinned\n", site.name, site.kubernetes.version, pins.ami.id.as_str())),
+            Ok(pins) => text.push_str(&format!(
+                "{}: Kubernetes {} and {} are pinned\n",
+                site.name,
+                site.kubernetes.version,
+                pins.ami.id.as_str()
+            )),
             Err(found) => {
                 for (cause, hint) in found {
                     missing += 1;

@@ -19,15 +19,19 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if !options.offline && options.against.is_none() {
         return Err(Failure::Usage {
             cause: "this version of incline plans without AWS only".to_owned(),
-            hint: "`--offline` plans as if nothing existed, `--against DIR` against templates rendered or fetched earlier".to_owned(),
+            hint:
+                "`--offline` plans as if nothing existed, `--against DIR` against templates rendered or fetched earlier"
+                    .to_owned(),
         });
     }
     let source = estate::read(common)?;
     let lock_digest = source.lock.as_ref().map(|(text, _)| digest(text)).unwrap_or_default();
-    let digests: BTreeMap<String, String> = source.inventories.iter().map(|inventory| (site_of(&inventory.content), digest(&inventory.text))).collect();
+    let digests: BTreeMap<String, String> =
+        source.inventories.iter().map(|inventory| (site_of(&inventory.content), digest(&inventory.text))).collect();
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
-    let table = Table::embedded().map_err(|error| Failure::Other { cause: format!("the replacement table is broken: {error}"), hint: None })?;
+    let table = Table::embedded()
+        .map_err(|error| Failure::Other { cause: format!("the replacement table is broken: {error}"), hint: None })?;
     let (mut aws, mut onprem) = (Vec::new(), Vec::new());
     for site in estate::select(&estate, &options.sites)? {
         match site {
@@ -36,7 +40,8 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         }
     }
     let templates_digest = templates.digest();
-    let planner = Planner { estate: &estate, templates: &templates, table: &table, against: options.against.as_deref() };
+    let planner =
+        Planner { estate: &estate, templates: &templates, table: &table, against: options.against.as_deref() };
     let mut sites = planner.all(&aws)?;
     for site in &mut sites {
         site.inputs = BTreeMap::from([
@@ -103,7 +108,8 @@ impl Planner<'_> {
 
     fn one(&self, site: &Aws) -> Result<SitePlan, Failure> {
         let name = site.typed().name.to_string();
-        let desired = incline_render::render(site, self.estate, self.templates).map_err(|source| Failure::Render { site: name.clone(), source })?;
+        let desired = incline_render::render(site, self.estate, self.templates)
+            .map_err(|source| Failure::Render { site: name.clone(), source })?;
         let observed = match self.against {
             Some(folder) => observe(&folder.join(&name), &desired)?,
             None => Observed::default(),
@@ -131,24 +137,44 @@ fn observe(folder: &Path, desired: &Desired) -> Result<Observed, Failure> {
     }
     for entry in std::fs::read_dir(&stacks).map_err(Failure::file("read the folder", &stacks))?.flatten() {
         let path = entry.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".template"))) else { continue };
+        let Some(name) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".template")))
+        else {
+            continue;
+        };
         let body = std::fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
         let template = incline_model::yaml::parse(&path.display().to_string(), &body)
-            .map_err(|faults| Failure::Faults { faults, texts: BTreeMap::from([(path.display().to_string(), body.clone())]) })?
+            .map_err(|faults| Failure::Faults {
+                faults,
+                texts: BTreeMap::from([(path.display().to_string(), body.clone())]),
+            })?
             .value();
         let beside = stacks.join(format!("{name}.json"));
         let settings: Option<Settings> = match std::fs::read_to_string(&beside) {
-            Ok(text) => Some(serde_json::from_str(&text).map_err(|error| Failure::Other { cause: format!("{} is broken: {error}", beside.display()), hint: Some("remove it to compare the template alone".to_owned()) })?),
+            Ok(text) => Some(serde_json::from_str(&text).map_err(|error| Failure::Other {
+                cause: format!("{} is broken: {error}", beside.display()),
+                hint: Some("remove it to compare the template alone".to_owned()),
+            })?),
             Err(_) => None,
         };
-        let (parameters, tags) = settings.map_or((None, None), |settings| (Some(settings.parameters), Some(settings.tags)));
+        let (parameters, tags) =
+            settings.map_or((None, None), |settings| (Some(settings.parameters), Some(settings.tags)));
         observed.stacks.insert(name.to_owned(), DeployedStack { body, template, parameters, tags });
     }
     for artifact in &desired.artifacts {
         let role = folder.join("ignition").join(&artifact.role);
         let configs = std::fs::read_dir(&role).into_iter().flatten().flatten().map(|entry| entry.path());
-        if let Some(path) = configs.filter(|path| path.extension().is_some_and(|e| e == "ign") && path.file_stem().is_some_and(|stem| stem != "user-data")).max() {
-            observed.nodes.insert(artifact.role.clone(), std::fs::read_to_string(&path).map_err(Failure::file("read", &path))?);
+        if let Some(path) = configs
+            .filter(|path| {
+                path.extension().is_some_and(|e| e == "ign") && path.file_stem().is_some_and(|stem| stem != "user-data")
+            })
+            .max()
+        {
+            observed
+                .nodes
+                .insert(artifact.role.clone(), std::fs::read_to_string(&path).map_err(Failure::file("read", &path))?);
         }
     }
     Ok(observed)

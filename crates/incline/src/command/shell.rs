@@ -13,6 +13,7 @@ pub(crate) fn completions(options: &Completions) -> Result<Exit, Failure> {
 
 pub(crate) fn man(options: &Man) -> Result<Exit, Failure> {
     std::fs::create_dir_all(&options.out).map_err(Failure::file("make the folder", &options.out))?;
-    clap_mangen::generate_to(Arguments::command(), &options.out).map_err(Failure::file("write man pages into", &options.out))?;
+    clap_mangen::generate_to(Arguments::command(), &options.out)
+        .map_err(Failure::file("write man pages into", &options.out))?;
     Ok(Exit::Done)
 }

@@ -19,9 +19,14 @@ pub(crate) fn show(failure: &Failure) -> Exit {
 fn text(failure: &Failure) -> String {
     let mut text = String::new();
     if let Failure::Faults { faults, texts } = failure {
-        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_width(width()).with_context_lines(1).without_cause_chain();
+        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
+            .with_width(width())
+            .with_context_lines(1)
+            .without_cause_chain();
         for fault in faults {
-            let source = texts.get(&fault.file).map(|text| NamedSource::new(&fault.file, text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()));
+            let source = texts
+                .get(&fault.file)
+                .map(|text| NamedSource::new(&fault.file, text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()));
             let mut report = String::new();
             if handler.render_report(&mut report, &Report { fault, source }).is_err() {
                 report = fault.to_string();

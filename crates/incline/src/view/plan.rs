@@ -1,12 +1,29 @@
 //! A plan as text: what happens to what, why, and what that does; the summary last.
 use super::style;
-use incline_model::plan::{Basis, Change, FileChange, Impact, Plan, PropertyChange, Reason, Replaces, SitePlan, Step, Totals, Verb};
+use incline_model::plan::{
+    Basis, Change, FileChange, Impact, Plan, PropertyChange, Reason, Replaces, SitePlan, Step, Totals, Verb,
+};
 use serde_json::Value;
 
 /// Properties that tell a reader most about a new resource, in order of use.
 const TELLING: [&str; 17] = [
-    "CidrBlock", "DestinationCidrBlock", "AvailabilityZone", "PrivateIpAddress", "IpAddress", "RepositoryName", "BucketName", "LoadBalancerName", "Scheme",
-    "LogGroupName", "RoleName", "InstanceProfileName", "LaunchTemplateName", "ServiceName", "AliasName", "Name", "Description",
+    "CidrBlock",
+    "DestinationCidrBlock",
+    "AvailabilityZone",
+    "PrivateIpAddress",
+    "IpAddress",
+    "RepositoryName",
+    "BucketName",
+    "LoadBalancerName",
+    "Scheme",
+    "LogGroupName",
+    "RoleName",
+    "InstanceProfileName",
+    "LaunchTemplateName",
+    "ServiceName",
+    "AliasName",
+    "Name",
+    "Description",
 ];
 
 /// The whole plan. `onprem` names on-prem sites, which are checked but not planned yet.
@@ -16,7 +33,11 @@ pub(crate) fn text(plan: &Plan, onprem: &[String], full: bool, width: usize) -> 
         site_text(&mut text, site, full, width);
     }
     if !onprem.is_empty() {
-        text.push_str(&format!("{} {}: checked. Hosts are not planned by this version of incline.\n\n", style::dim("on premises"), onprem.join(", ")));
+        text.push_str(&format!(
+            "{} {}: checked. Hosts are not planned by this version of incline.\n\n",
+            style::dim("on premises"),
+            onprem.join(", ")
+        ));
     }
     text.push_str(&summary(plan));
     text
@@ -33,7 +54,10 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
         step_text(text, step, full, width);
     }
     if !site.unchanged.is_empty() {
-        text.push_str(&format!("\n  {}\n", style::dim(&format!("unchanged: {}", count(site.unchanged.len(), "stack")))));
+        text.push_str(&format!(
+            "\n  {}\n",
+            style::dim(&format!("unchanged: {}", count(site.unchanged.len(), "stack")))
+        ));
     }
     for note in &site.notes {
         text.push_str(&format!("\n  {note}\n"));
@@ -72,12 +96,14 @@ fn change_text(text: &mut String, change: &Change, longest: usize, full: bool, w
     let used = 8 + longest + 2 + 32;
     let mut remark = match change.verb {
         Verb::Create => gist(change),
-        Verb::Remove => if change.retained { "kept, no longer managed".to_owned() } else { reason(change.reason).to_owned() },
-        Verb::Replace | Verb::Update => reason(change.reason).to_owned(),
+        Verb::Update => reason(change.reason).to_owned(),
+        Verb::Remove if change.retained => "kept, no longer managed".to_owned(),
+        Verb::Remove => reason(change.reason).to_owned(),
+        Verb::Replace => {
+            let kept = if change.retained { "made anew, the old one is kept" } else { "made anew" };
+            if change.reason == Reason::Follows { format!("{kept}: follows") } else { kept.to_owned() }
+        }
     };
-    if change.verb == Verb::Replace {
-        remark.push_str(if change.retained { "; made anew, the old one is kept" } else { "; made anew" });
-    }
     let room = width.saturating_sub(used + 1);
     if remark.chars().count() > room {
         remark = remark.chars().take(room.saturating_sub(1)).chain(['…']).collect();
@@ -102,7 +128,9 @@ fn property_text(text: &mut String, property: &PropertyChange, indent: &str) {
     let change = match (&property.before, &property.after) {
         (None, Some(after)) => style::green(&show(after)),
         (Some(before), None) => format!("{} {}", style::red(&show(before)), style::dim("removed")),
-        (Some(before), Some(after)) => format!("{} {} {}", style::red(&show(before)), style::dim("→"), style::green(&show(after))),
+        (Some(before), Some(after)) => {
+            format!("{} {} {}", style::red(&show(before)), style::dim("→"), style::green(&show(after)))
+        }
         (None, None) => String::new(),
     };
     text.push_str(&format!("{indent}{} {change}{note}\n", style::dim(&format!("{}:", property.path))));
@@ -126,7 +154,9 @@ fn show(value: &Value) -> String {
         Value::String(text) if text.starts_with('(') => text.clone(),
         Value::Object(map) if map.len() == 1 => match map.iter().next() {
             Some((key, Value::String(to))) if key == "Ref" => to.clone(),
-            Some((key, Value::Array(parts))) if key == "Fn::GetAtt" => parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("."),
+            Some((key, Value::Array(parts))) if key == "Fn::GetAtt" => {
+                parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(".")
+            }
             Some((key, Value::String(text))) if key == "Fn::Sub" => format!("\"{text}\""),
             _ => value.to_string(),
         },
@@ -136,7 +166,9 @@ fn show(value: &Value) -> String {
 
 /// What is most telling about a new resource.
 fn gist(change: &Change) -> String {
-    let find = |name: &str| change.properties.iter().find(|property| property.path == name).and_then(|property| property.after.as_ref());
+    let find = |name: &str| {
+        change.properties.iter().find(|property| property.path == name).and_then(|property| property.after.as_ref())
+    };
     if let (Some(Value::String(min)), Some(Value::String(max))) = (find("MinSize"), find("MaxSize")) {
         let desired = find("DesiredCapacity").and_then(Value::as_str).unwrap_or(min);
         return format!("{desired} nodes ({min} to {max})");
@@ -158,7 +190,7 @@ fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Missing => "is missing",
         Reason::Changed => "",
-        Reason::Follows => "follows from another change",
+        Reason::Follows => "follows",
         Reason::Unwanted => "is no longer in the inventory",
     }
 }
@@ -167,6 +199,9 @@ fn impact(step: &Step) -> String {
     match step.impact {
         Impact::None => "unnoticed".to_owned(),
         Impact::InPlace => "in place".to_owned(),
+        Impact::RollsNodes if step.verb == Verb::Remove => {
+            format!("removes {}", count(usize::from(step.nodes), "node"))
+        }
         Impact::RollsNodes => format!("rolls {}", count(usize::from(step.nodes), "node")),
         Impact::InterruptsTraffic => "interrupts traffic".to_owned(),
         Impact::LosesData => "loses data".to_owned(),
@@ -179,12 +214,18 @@ fn count(number: usize, what: &str) -> String {
 
 fn summary(plan: &Plan) -> String {
     if plan.is_empty() {
-        return format!("{} {} as the inventories say.\n", style::bold("Nothing to do."), if plan.sites.len() == 1 { "The site is" } else { "All sites are" });
+        return format!(
+            "{} {} as the inventories say.\n",
+            style::bold("Nothing to do."),
+            if plan.sites.len() == 1 { "The site is" } else { "All sites are" }
+        );
     }
     let totals: Vec<Totals> = plan.sites.iter().map(SitePlan::totals).collect();
     let sum = |field: fn(&Totals) -> usize| totals.iter().map(field).sum::<usize>();
     let worst = plan.sites.iter().flat_map(|site| &site.steps).max_by_key(|step| step.impact);
-    let worst = worst.filter(|step| step.impact > Impact::InPlace).map_or(String::new(), |step| format!(" Worst: {} ({}).", impact(step), step.target));
+    let worst = worst
+        .filter(|step| step.impact > Impact::InPlace)
+        .map_or(String::new(), |step| format!(" Worst: {} ({}).", impact(step), step.target));
     let basis = match plan.basis {
         Basis::Nothing => " Offline: as if nothing existed.",
         Basis::Folder => "",

@@ -26,31 +26,58 @@ pub(crate) fn check(site: &OnPremSite, report: &mut Report<'_>) {
     let root = Path::root();
     let hosts = root.at("hosts");
     let kubernetes = root.at("kubernetes");
-    let mut networks: Vec<_> =
-        site.network.cidrs.iter().enumerate().map(|(i, cidr)| (root.at("network").at("cidrs").at(i), "the site's network".to_owned(), *cidr)).collect();
+    let mut networks: Vec<_> = site
+        .network
+        .cidrs
+        .iter()
+        .enumerate()
+        .map(|(i, cidr)| (root.at("network").at("cidrs").at(i), "the site's network".to_owned(), *cidr))
+        .collect();
     networks.push((kubernetes.at("podCidr"), "the pods' network".to_owned(), site.kubernetes.pod_cidr));
     networks.push((kubernetes.at("serviceCidr"), "the services' network".to_owned(), site.kubernetes.service_cidr));
     report.disjoint(&networks);
     report.kubernetes(&site.kubernetes, site.hosts.len() as u64);
 
-    report.unique("the host", site.hosts.iter().enumerate().map(|(i, host)| (hosts.at(i).at("name"), host.name.as_str())));
+    report.unique(
+        "the host",
+        site.hosts.iter().enumerate().map(|(i, host)| (hosts.at(i).at("name"), host.name.as_str())),
+    );
     let addresses: Vec<String> = site.hosts.iter().map(|host| host.address.to_string()).collect();
-    report.unique("the address", addresses.iter().enumerate().map(|(i, address)| (hosts.at(i).at("address"), address.as_str())));
+    report.unique(
+        "the address",
+        addresses.iter().enumerate().map(|(i, address)| (hosts.at(i).at("address"), address.as_str())),
+    );
     for (index, host) in site.hosts.iter().enumerate() {
         self::host(site, host, &hosts.at(index), report);
     }
     let count = |role: Role| site.hosts.iter().filter(|host| host.roles.contains(&role)).count();
     if !matches!(count(Role::ControlPlane), 1 | 3 | 5) {
-        report.fault(&hosts, format!("{} hosts have the role `controlPlane`", count(Role::ControlPlane)), "etcd needs one, three or five members".to_owned());
+        report.fault(
+            &hosts,
+            format!("{} hosts have the role `controlPlane`", count(Role::ControlPlane)),
+            "etcd needs one, three or five members".to_owned(),
+        );
     }
     if count(Role::Worker) == 0 {
-        report.fault(&hosts, "no host has the role `worker`", "workloads need at least one; a host may have both roles".to_owned());
+        report.fault(
+            &hosts,
+            "no host has the role `worker`",
+            "workloads need at least one; a host may have both roles".to_owned(),
+        );
     }
     if count(Role::ControlPlane) > 1 && site.f5.is_none() {
-        report.fault(&root.at("api"), "several control-plane hosts and nothing that balances them", "add `f5`".to_owned());
+        report.fault(
+            &root.at("api"),
+            "several control-plane hosts and nothing that balances them",
+            "add `f5`".to_owned(),
+        );
     }
     if site.f5.is_some() && addresses.contains(&site.api.address.to_string()) {
-        report.fault(&root.at("api").at("address"), format!("{} is a host's own address", site.api.address), "the API's virtual address belongs to the F5".to_owned());
+        report.fault(
+            &root.at("api").at("address"),
+            format!("{} is a host's own address", site.api.address),
+            "the API's virtual address belongs to the F5".to_owned(),
+        );
     }
     storage(site, report);
     f5(site, report);
@@ -58,13 +85,27 @@ pub(crate) fn check(site: &OnPremSite, report: &mut Report<'_>) {
 
 fn host(site: &OnPremSite, host: &Host, path: &Path, report: &mut Report<'_>) {
     if !site.network.cidrs.iter().any(|cidr| cidr.contains_address(&host.address)) {
-        report.fault(&path.at("address"), format!("{} lies in none of the site's networks", host.address), "add its network to `network.cidrs`".to_owned());
+        report.fault(
+            &path.at("address"),
+            format!("{} lies in none of the site's networks", host.address),
+            "add its network to `network.cidrs`".to_owned(),
+        );
     }
     if host.host_key.is_none() && site.ssh.known_hosts.is_none() {
-        report.fault(path, format!("nothing says which SSH host key `{}` has", host.name), "add `hostKey`, or name a `ssh.knownHosts` file; unknown keys are refused".to_owned());
+        report.fault(
+            path,
+            format!("nothing says which SSH host key `{}` has", host.name),
+            "add `hostKey`, or name a `ssh.knownHosts` file; unknown keys are refused".to_owned(),
+        );
     }
-    report.unique("the disk", host.disks.iter().enumerate().map(|(i, disk)| (path.at("disks").at(i).at("id"), disk.id.as_str())));
-    report.unique("the disk", host.disks.iter().enumerate().map(|(i, disk)| (path.at("disks").at(i).at("name"), disk.name.as_str())));
+    report.unique(
+        "the disk",
+        host.disks.iter().enumerate().map(|(i, disk)| (path.at("disks").at(i).at("id"), disk.id.as_str())),
+    );
+    report.unique(
+        "the disk",
+        host.disks.iter().enumerate().map(|(i, disk)| (path.at("disks").at(i).at("name"), disk.name.as_str())),
+    );
     for (index, disk) in host.disks.iter().enumerate() {
         let (needed, role) = match disk.purpose {
             DiskPurpose::Etcd => (Role::ControlPlane, "controlPlane"),
@@ -72,11 +113,18 @@ fn host(site: &OnPremSite, host: &Host, path: &Path, report: &mut Report<'_>) {
             DiskPurpose::Nfs => (Role::NfsServer, "nfsServer"),
         };
         if !host.roles.contains(&needed) {
-            report.fault(&path.at("disks").at(index).at("purpose"), format!("`{}` does not have the role `{role}` that this disk serves", host.name), None);
+            report.fault(
+                &path.at("disks").at(index).at("purpose"),
+                format!("`{}` does not have the role `{role}` that this disk serves", host.name),
+                None,
+            );
         }
     }
     report.labels(&path.at("labels"), host.labels.keys());
-    report.unique("the taint", host.taints.iter().enumerate().map(|(i, taint)| (path.at("taints").at(i), taint.key.as_str())));
+    report.unique(
+        "the taint",
+        host.taints.iter().enumerate().map(|(i, taint)| (path.at("taints").at(i), taint.key.as_str())),
+    );
 }
 
 fn storage(site: &OnPremSite, report: &mut Report<'_>) {
@@ -86,35 +134,66 @@ fn storage(site: &OnPremSite, report: &mut Report<'_>) {
         let path = root.at("nfs");
         let names = site.hosts.iter().map(|host| host.name.as_str());
         if report.known(&path.at("server"), "host", nfs.server.as_str(), names) {
-            let serves = site.hosts.iter().any(|host| host.name == nfs.server && host.roles.contains(&Role::NfsServer) && host.disks.iter().any(|disk| disk.purpose == DiskPurpose::Nfs));
+            let serves = site.hosts.iter().any(|host| {
+                host.name == nfs.server
+                    && host.roles.contains(&Role::NfsServer)
+                    && host.disks.iter().any(|disk| disk.purpose == DiskPurpose::Nfs)
+            });
             if !serves {
-                report.fault(&path.at("server"), format!("`{}` is no NFS server", nfs.server), "give it the role `nfsServer` and a disk of purpose `nfs`".to_owned());
+                report.fault(
+                    &path.at("server"),
+                    format!("`{}` is no NFS server", nfs.server),
+                    "give it the role `nfsServer` and a disk of purpose `nfs`".to_owned(),
+                );
             }
         }
-        report.unique("the export", nfs.exports.iter().enumerate().map(|(i, export)| (path.at("exports").at(i).at("path"), export.path.as_str())));
+        report.unique(
+            "the export",
+            nfs.exports
+                .iter()
+                .enumerate()
+                .map(|(i, export)| (path.at("exports").at(i).at("path"), export.path.as_str())),
+        );
         for (index, export) in nfs.exports.iter().enumerate() {
             let path = path.at("exports").at(index);
             classes.push((path.at("storageClass"), export.storage_class.as_str()));
             for (i, cidr) in export.clients.iter().enumerate() {
                 if cidr.is_public() {
-                    report.fault(&path.at("clients").at(i), format!("the export would be open to {cidr}"), "name internal networks".to_owned());
+                    report.fault(
+                        &path.at("clients").at(i),
+                        format!("the export would be open to {cidr}"),
+                        "name internal networks".to_owned(),
+                    );
                 }
             }
         }
     }
-    let local_disks = site.hosts.iter().flat_map(|host| &host.disks).any(|disk| disk.purpose == DiskPurpose::LocalVolume);
+    let local_disks =
+        site.hosts.iter().flat_map(|host| &host.disks).any(|disk| disk.purpose == DiskPurpose::LocalVolume);
     match &site.local_storage {
         Some(local) => {
             let path = root.at("localStorage");
             classes.push((path.at("storageClass"), local.storage_class.as_str()));
             if local.encryption.tang.is_empty() && !local.encryption.tpm2 {
-                report.fault(&path.at("encryption"), "nothing unlocks the disks at boot", "name `tang` servers, or `tpm2: true`".to_owned());
+                report.fault(
+                    &path.at("encryption"),
+                    "nothing unlocks the disks at boot",
+                    "name `tang` servers, or `tpm2: true`".to_owned(),
+                );
             }
             if !local_disks {
-                report.fault(&path, "no host has a disk of purpose `localVolume`", "add the disks, or remove `localStorage`".to_owned());
+                report.fault(
+                    &path,
+                    "no host has a disk of purpose `localVolume`",
+                    "add the disks, or remove `localStorage`".to_owned(),
+                );
             }
         }
-        None if local_disks => report.fault(&root.at("hosts"), "there are disks of purpose `localVolume` and nothing says how they are encrypted", "add `localStorage`".to_owned()),
+        None if local_disks => report.fault(
+            &root.at("hosts"),
+            "there are disks of purpose `localVolume` and nothing says how they are encrypted",
+            "add `localStorage`".to_owned(),
+        ),
         None => {}
     }
     report.unique("the storage class", classes);
@@ -123,20 +202,41 @@ fn storage(site: &OnPremSite, report: &mut Report<'_>) {
 fn f5(site: &OnPremSite, report: &mut Report<'_>) {
     let Some(f5) = &site.f5 else { return };
     let path = Path::root().at("f5").at("virtualServers");
-    report.unique("the virtual server", f5.virtual_servers.iter().enumerate().map(|(i, server)| (path.at(i).at("name"), server.name.as_str())));
+    report.unique(
+        "the virtual server",
+        f5.virtual_servers.iter().enumerate().map(|(i, server)| (path.at(i).at("name"), server.name.as_str())),
+    );
     let ends: Vec<String> = f5
         .virtual_servers
         .iter()
-        .map(|server| format!("{}:{}{}", server.address, server.port, if server.mode == VirtualServerMode::Udp { "/udp" } else { "" }))
+        .map(|server| {
+            format!(
+                "{}:{}{}",
+                server.address,
+                server.port,
+                if server.mode == VirtualServerMode::Udp { "/udp" } else { "" }
+            )
+        })
         .collect();
-    report.unique("the virtual address", ends.iter().enumerate().map(|(i, end)| (path.at(i).at("address"), end.as_str())));
+    report.unique(
+        "the virtual address",
+        ends.iter().enumerate().map(|(i, end)| (path.at(i).at("address"), end.as_str())),
+    );
     for (index, server) in f5.virtual_servers.iter().enumerate() {
         if server.address == site.api.address {
-            report.fault(&path.at(index).at("address"), format!("{} is the Kubernetes API's own address", server.address), "one bad application must not block the API: choose another".to_owned());
+            report.fault(
+                &path.at(index).at("address"),
+                format!("{} is the Kubernetes API's own address", server.address),
+                "one bad application must not block the API: choose another".to_owned(),
+            );
         }
         for (i, cidr) in server.allow.iter().enumerate() {
             if cidr.is_public() {
-                report.fault(&path.at(index).at("allow").at(i), format!("the virtual server would be open to {cidr}"), "name internal networks".to_owned());
+                report.fault(
+                    &path.at(index).at("allow").at(i),
+                    format!("the virtual server would be open to {cidr}"),
+                    "name internal networks".to_owned(),
+                );
             }
         }
     }

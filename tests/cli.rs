@@ -1,0 +1,97 @@
+//! The command's own promises: exit codes, streams, shipped files.
+use crate::support::*;
+
+#[test]
+fn exit_codes_are_as_documented() {
+    let code = |arguments: &[&str]| incline(arguments).status.code();
+    assert_eq!(code(&["check"]), Some(0));
+    assert_eq!(code(&["plan", "--offline"]), Some(0));
+    assert_eq!(code(&["plan", "--offline", "--detailed-exitcode"]), Some(2));
+    assert_eq!(code(&["--inventories", "nowhere", "check"]), Some(1));
+    assert_eq!(code(&["plan", "--offline", "no-such-site"]), Some(64));
+    assert_eq!(code(&["plan"]), Some(64));
+    assert_eq!(code(&["paln"]), Some(64));
+    assert_eq!(code(&["--help"]), Some(0));
+}
+
+#[test]
+fn an_unknown_site_is_guessed() {
+    let output = incline(&["plan", "--offline", "lakeside-prd"]);
+    assert_eq!(stdout(&output), "");
+    insta::assert_snapshot!(stderr(&output), @r"
+    error: there is no site `lakeside-prd` in this estate
+    hint: did you mean `lakeside-prod`?
+    ");
+}
+
+#[test]
+fn colours_go_to_terminals_alone() {
+    assert!(!succeed(&["plan", "--offline"]).contains('\x1b'));
+}
+
+#[test]
+fn the_shipped_schema_is_the_generated_one() {
+    let shipped = std::fs::read_to_string(inventories().join("inventory.schema.json")).unwrap();
+    assert!(shipped == succeed(&["schema"]), "run `cargo run -- schema > inventories/inventory.schema.json`");
+}
+
+#[test]
+fn starters_pass_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    succeed(&["--inventories", path, "init", "aws", "first"]);
+    succeed(&["--inventories", path, "init", "onprem", "second"]);
+    succeed(&["--inventories", path, "check"]);
+    let again = incline(&["--inventories", path, "init", "aws", "first"]);
+    assert_eq!(again.status.code(), Some(1), "a starter must never overwrite a file");
+}
+
+#[test]
+fn check_speaks_json() {
+    let estate = changed_estate("lakeside-prod.yaml", "egress: natPerZone", "egress: natPerZne");
+    let output = incline(&["--inventories", estate.path().to_str().unwrap(), "--json", "check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["ok"], false);
+    assert_eq!(answer["faults"][0]["path"], "network.egress");
+    assert_eq!(answer["faults"][0]["line"], 31);
+    assert_eq!(answer["faults"][0]["column"], 11);
+}
+
+#[test]
+fn lock_pins_and_reports() {
+    let estate = changed_estate("lakeside-staging.yaml", "version: \"1.36.3\"", "version: \"1.35.9\"");
+    let path = estate.path().to_str().unwrap();
+    let status = incline(&["--inventories", path, "lock", "status"]);
+    assert_eq!(status.status.code(), Some(1));
+    assert!(stdout(&status).contains("pins no `kubernetes` artifact for Kubernetes 1.35.9"));
+    let artifact = estate.path().join("kubernetes-v1.35.9.raw");
+    std::fs::write(&artifact, "abc").unwrap();
+    succeed(&[
+        "--inventories",
+        path,
+        "lock",
+        "artifact",
+        "kubernetes",
+        "1.35.9",
+        artifact.to_str().unwrap(),
+        "--source",
+        "https://mirror.example/kubernetes.raw",
+    ]);
+    let lock = std::fs::read_to_string(estate.path().join("incline.lock")).unwrap();
+    // FIPS 180-2, appendix C.1: the SHA-512 of "abc".
+    assert!(lock.contains("ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"));
+    let status = stdout(&incline(&["--inventories", path, "lock", "status"]));
+    assert!(!status.contains("no `kubernetes` artifact"), "{status}");
+}
+
+#[test]
+fn completions_and_man_pages_name_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(&["man", folder.path().to_str().unwrap()]);
+    let script = succeed(&["completions", "bash"]);
+    for command in ["init", "check", "plan", "render", "graph", "lock", "schema"] {
+        assert!(script.contains(command));
+        assert!(folder.path().join(format!("incline-{command}.1")).exists());
+    }
+}

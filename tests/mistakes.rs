@@ -1,0 +1,49 @@
+//! Typical mistakes, and what is said about them. `cases/mistakes.yaml` holds the mistakes; the snapshots are the
+//! messages as a user reads them.
+use crate::support::*;
+use incline_model::yaml;
+
+#[test]
+fn every_mistake_is_named_with_line_and_cause() {
+    let cases = std::fs::read_to_string(root().join("tests/cases/mistakes.yaml")).unwrap();
+    let cases = yaml::parse("mistakes.yaml", &cases).unwrap().value();
+    let cases = cases.as_array().unwrap();
+    assert!(cases.len() >= 30);
+    for case in cases {
+        let field = |name: &str| case[name].as_str().unwrap().to_owned();
+        let estate = changed_estate(&field("in"), &field("replace"), &field("with"));
+        let output = incline(&["--inventories", estate.path().to_str().unwrap(), "check"]);
+        let text = stderr(&output).replace(estate.path().to_str().unwrap(), "inventories");
+        assert_eq!(output.status.code(), Some(1), "{}: {text}", field("name"));
+        assert!(
+            text.contains(&format!("inventories/{}]", field("at"))),
+            "{} should point at {}:\n{text}",
+            field("name"),
+            field("at")
+        );
+        insta::with_settings!({ snapshot_path => "snapshots/mistakes", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(field("name"), text);
+        });
+    }
+}
+
+#[test]
+fn files_that_are_no_inventories_are_refused_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |bytes: &[u8]| {
+        std::fs::write(folder.path().join("site.yaml"), bytes).unwrap();
+        let output = incline(&["--inventories", folder.path().to_str().unwrap(), "check"]);
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output)
+    };
+    assert!(check(b"").contains("the file is empty"));
+    assert!(check(b"kind: AwsSite\n\xff\xfe").contains("not UTF-8"));
+    assert!(check(b"kind: AwsSite\n---\nkind: AwsSite\n").contains("second document"));
+    assert!(check("a: [".repeat(5000).as_bytes()).contains("error:"));
+    assert!(check(format!("a: {}1", "[".repeat(50_000)).as_bytes()).contains("error:"));
+    // The billion laughs: refused at the first anchor, never expanded.
+    let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n";
+    assert!(check(bomb.as_bytes()).contains("an anchor (`&name`) is not allowed"));
+    let huge = vec![b'a'; 100 << 20];
+    assert!(check(&huge).contains("the file is longer than 1048576 bytes"));
+}

@@ -1,0 +1,113 @@
+//! Plans as a user reads them: the estate from nothing, and real differences against what was rendered earlier.
+use crate::support::*;
+
+/// The plan of a changed estate against the unchanged one.
+fn plan_of(file: &str, from: &str, to: &str) -> String {
+    let (before, changed) = (tempfile::tempdir().unwrap(), changed_estate(file, from, to));
+    let against = before.path().to_str().unwrap();
+    succeed(&["render", "--out", against]);
+    let plan = succeed(&["--inventories", changed.path().to_str().unwrap(), "plan", "--against", against]);
+    // Digests and user data are long, and change with every script: what matters here is that they change.
+    let digest =
+        |text: &str| text.len() > 60 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=\"".contains(&b));
+    plan.lines()
+        .map(|line| {
+            line.split(' ').map(|word| if digest(word) { "(encoded)" } else { word }).collect::<Vec<_>>().join(" ")
+                + "\n"
+        })
+        .collect()
+}
+
+#[test]
+fn the_estate_from_nothing() {
+    let plan = succeed(&["plan", "--offline", "lakeside-staging"]);
+    insta::assert_snapshot!(plan);
+    let all = succeed(&["plan", "--offline"]);
+    assert!(all.contains("\n  + lakeside-prod-network"));
+    assert!(all.trim_end().ends_with("Offline: as if nothing existed."));
+}
+
+#[test]
+fn nothing_changed_nothing_to_do() {
+    let before = tempfile::tempdir().unwrap();
+    let against = before.path().to_str().unwrap();
+    succeed(&["render", "--out", against]);
+    let output = incline(&["plan", "--against", against, "--detailed-exitcode"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).ends_with("Nothing to do. All sites are as the inventories say.\n"));
+}
+
+#[test]
+fn templates_fetched_without_settings_are_compared_alone() {
+    let before = tempfile::tempdir().unwrap();
+    let against = before.path().to_str().unwrap();
+    succeed(&["render", "--out", against]);
+    for (file, _) in files(before.path()).iter().filter(|(name, _)| name.ends_with(".json")) {
+        std::fs::remove_file(before.path().join(file)).unwrap();
+    }
+    assert!(succeed(&["plan", "--against", against]).contains("Nothing to do."));
+}
+
+#[test]
+fn a_pool_grows() {
+    insta::assert_snapshot!(plan_of(
+        "lakeside-prod.yaml",
+        "min: 3, desired: 6, max: 24",
+        "min: 3, desired: 8, max: 24"
+    ));
+}
+
+#[test]
+fn a_pools_label_rolls_its_nodes_and_shows_the_file() {
+    insta::assert_snapshot!(plan_of(
+        "lakeside-prod.yaml",
+        "labels: {lakeside.internal/workload: imaging}",
+        "labels: {lakeside.internal/workload: imaging, lakeside.internal/gpu: \"no\"}"
+    ));
+}
+
+#[test]
+fn a_moved_subnet_replaces_and_what_stands_on_it_follows() {
+    insta::assert_snapshot!(plan_of("lakeside-staging.yaml", "us-east-2b: 10.21.48.0/20", "us-east-2b: 10.21.64.0/20"));
+}
+
+#[test]
+fn a_removed_pool_goes() {
+    let edge = "\n  - name: batch # laboratory reports at night; a lost machine costs minutes\n    instanceTypes: [c6i.2xlarge, c6a.2xlarge, c5.2xlarge, m6i.2xlarge]\n    spotPercent: 80\n    size: {min: 0, desired: 2, max: 40}\n    labels: {lakeside.internal/workload: batch}\n    taints:\n      - {key: lakeside.internal/workload, value: batch, effect: NoSchedule}\n    update: {batch: 10, minHealthyPercent: 0, pauseMinutes: 15}\n";
+    insta::assert_snapshot!(plan_of("lakeside-prod.yaml", edge, ""));
+}
+
+#[test]
+fn a_repository_that_goes_is_kept() {
+    insta::assert_snapshot!(plan_of("lakeside-prod.yaml", "    - {name: laboratory/reports}\n", ""));
+}
+
+#[test]
+fn another_key_in_another_zone_loses_nothing_silently() {
+    insta::assert_snapshot!(plan_of(
+        "lakeside-prod.yaml",
+        "etcdVolume: {sizeGib: 64, iops: 4000}",
+        "etcdVolume: {sizeGib: 128, iops: 4000}"
+    ));
+}
+
+#[test]
+fn a_tunnels_new_network_is_shown() {
+    insta::assert_snapshot!(plan_of(
+        "lakeside-prod.yaml",
+        "insideCidr: 169.254.21.0/30",
+        "insideCidr: 169.254.22.0/30"
+    ));
+}
+
+#[test]
+fn a_saved_plan_is_what_json_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    let printed = succeed(&["--json", "plan", "--offline", "--out", path.to_str().unwrap()]);
+    assert_eq!(printed, std::fs::read_to_string(&path).unwrap());
+    let plan: incline_model::plan::Plan = serde_json::from_str(&printed).unwrap();
+    assert_eq!(plan.format, incline_model::plan::FORMAT);
+    assert_eq!(plan.sites.len(), 2);
+    assert!(plan.sites.iter().all(|site| site.inputs.values().all(|digest| digest.len() == 64)));
+}

@@ -1,0 +1,71 @@
+//! What every test needs: the command, the example estate, temporary folders.
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The top of the project.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The example estate.
+pub fn inventories() -> PathBuf {
+    root().join("inventories")
+}
+
+/// Runs incline at the top of the project, as a user would from the README.
+pub fn incline(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_incline"))
+        .args(arguments)
+        .current_dir(root())
+        .env_remove("INCLINE_INVENTORIES")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Asserts success and gives what was printed.
+pub fn succeed(arguments: &[&str]) -> String {
+    let output = incline(arguments);
+    assert!(output.status.success(), "incline {arguments:?} failed:\n{}", stderr(&output));
+    stdout(&output)
+}
+
+/// A copy of the example estate in which `from` is replaced by `to`, once, in one file.
+pub fn changed_estate(file: &str, from: &str, to: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(inventories()).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{file} does not hold {from:?}");
+    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    folder
+}
+
+/// All files below a folder, relative path and content, sorted.
+pub fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.push((path.strip_prefix(folder).unwrap().display().to_string(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
