@@ -1,0 +1,123 @@
+//! Third-party peers of the tests, under `target/testbed`: made on a fresh machine, kept for the next run.
+use crate::{Outcome, cargo, root, run};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Debian's packages, each with a program that shows that it is there.
+const PACKAGES: [(&str, &str); 5] = [
+    ("ignition", "/usr/bin/ignition-validate"),
+    ("shellcheck", "/usr/bin/shellcheck"),
+    ("jq", "/usr/bin/jq"),
+    ("curl", "/usr/bin/curl"),
+    ("systemd", "/usr/bin/systemd-analyze"),
+];
+
+fn folder() -> PathBuf {
+    root().join("target/testbed")
+}
+
+/// Makes everything that `cargo xtask test` needs.
+pub(crate) fn prepare() -> Outcome {
+    std::fs::create_dir_all(folder()).map_err(|error| format!("target/testbed cannot be made: {error}"))?;
+    packages()?;
+    environment("lint")?;
+    environment("aws")?;
+    kubeadm()
+}
+
+fn packages() -> Outcome {
+    let mut missing: Vec<&str> = PACKAGES.iter().filter(|(_, program)| !std::path::Path::new(program).exists()).map(|(name, _)| *name).collect();
+    // Debian's python3 comes without what `python3 -m venv` needs.
+    if !Command::new("python3").args(["-c", "import ensurepip"]).output().is_ok_and(|output| output.status.success()) {
+        missing.extend(["python3", "python3-venv"]);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("testbed: installing {}", missing.join(", "));
+    let apt = |arguments: &[&str]| {
+        let mut command = if is_root() { Command::new("apt-get") } else { Command::new("sudo") };
+        if !is_root() {
+            command.arg("apt-get");
+        }
+        run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
+    };
+    apt(&["update", "-qq"])?;
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(missing);
+    apt(&install)
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// A Python environment that holds exactly what `tests/testbed/NAME.txt` pins.
+fn environment(name: &str) -> Outcome {
+    let pins = root().join("tests/testbed").join(format!("{name}.txt"));
+    let wanted = std::fs::read_to_string(&pins).map_err(|error| format!("{}: {error}", pins.display()))?;
+    let place = folder().join(name);
+    let mark = place.join("installed.txt");
+    if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    println!("testbed: making the Python environment `{name}`");
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place))?;
+    run(Command::new(place.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]).arg(&pins))?;
+    // Written last: an interrupted installation is begun anew.
+    std::fs::write(&mark, wanted).map_err(|error| error.to_string())
+}
+
+/// The Python that has cfn-lint.
+pub(crate) fn lint_python() -> Result<PathBuf, String> {
+    std::fs::create_dir_all(folder()).map_err(|error| error.to_string())?;
+    environment("lint")?;
+    Ok(folder().join("lint/bin/python"))
+}
+
+/// The real kubeadm, built from the Go module proxy. Where there is no Go that is new enough, a note is left, which the
+/// test of the kubeadm configurations prints.
+fn kubeadm() -> Outcome {
+    let (binary, note) = (folder().join("kubeadm"), folder().join("kubeadm.missing"));
+    let source = root().join("tests/testbed/kubeadm");
+    let pinned = std::fs::read_to_string(source.join("go.mod")).map_err(|error| error.to_string())?;
+    let version = pinned.lines().find_map(|line| line.trim().trim_start_matches("require ").strip_prefix("k8s.io/kubernetes ")).unwrap_or_default().to_owned();
+    let built = Command::new(&binary).args(["version", "--output", "short"]).output();
+    if built.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == version) {
+        return Ok(());
+    }
+    println!("testbed: building kubeadm {version}");
+    let stamp = "k8s.io/component-base/version";
+    let (major, minor) = ("1", version.split('.').nth(1).unwrap_or_default());
+    let flags = format!("-X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}");
+    let outcome = Command::new("go")
+        .args(["build", "-p", "2", "-ldflags", &flags, "-o"])
+        .arg(&binary)
+        .arg("k8s.io/kubernetes/cmd/kubeadm")
+        .current_dir(&source)
+        .env("GOFLAGS", "-mod=readonly -buildvcs=false")
+        .output();
+    let cause = match outcome {
+        Ok(output) if output.status.success() => {
+            let _ = std::fs::remove_file(&note);
+            return Ok(());
+        }
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) => format!("go cannot be run: {error}"),
+    };
+    println!("testbed: kubeadm could not be built; its checks are left out: {cause}");
+    std::fs::write(&note, cause).map_err(|error| error.to_string())
+}
+
+/// cargo-deny of a pinned version, installed once.
+pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
+    const VERSION: &str = "0.20.2";
+    let place = folder().join("cargo-deny");
+    let binary = place.join("bin/cargo-deny");
+    let installed = Command::new(&binary).arg("--version").output();
+    if !installed.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(VERSION)) {
+        run(cargo().args(["install", "--quiet", "--locked", "--version", VERSION, "cargo-deny", "--root"]).arg(&place))?;
+    }
+    Ok(binary)
+}
