@@ -35,12 +35,23 @@ fn assert_clean(what: &str, output: &Output) {
 fn linters_find_nothing_in_the_templates() {
     let folder = rendered();
     for (site, region) in [("lakeside-prod", "us-east-1"), ("lakeside-staging", "us-east-2")] {
-        let templates: Vec<PathBuf> =
-            files(folder.path()).into_iter().filter(|(name, _)| name.starts_with(site) && name.ends_with(".yaml")).map(|(name, _)| folder.path().join(name)).collect();
+        let templates: Vec<PathBuf> = files(folder.path())
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(site) && name.ends_with(".yaml"))
+            .map(|(name, _)| folder.path().join(name))
+            .collect();
         assert!(templates.len() >= 10);
-        let lint = Command::new(testbed("lint/bin/cfn-lint")).args(["--non-zero-exit-code", "warning", "-r", region, "--"]).args(&templates).output().unwrap();
+        let lint = Command::new(testbed("lint/bin/cfn-lint"))
+            .args(["--non-zero-exit-code", "warning", "-r", region, "--"])
+            .args(&templates)
+            .output()
+            .unwrap();
         assert_clean("cfn-lint", &lint);
-        let validate = Command::new(testbed("lint/bin/python")).arg(root().join("tests/testbed/validate.py")).args(&templates).output().unwrap();
+        let validate = Command::new(testbed("lint/bin/python"))
+            .arg(root().join("tests/testbed/validate.py"))
+            .args(&templates)
+            .output()
+            .unwrap();
         assert_clean("cloudformation-validate", &validate);
     }
 }
@@ -51,17 +62,32 @@ fn linters_would_find_something() {
     // A judge that never says no is no judge.
     let folder = tempfile::tempdir().unwrap();
     let template = folder.path().join("bad.yaml");
-    std::fs::write(&template, "Resources:\n  Bucket:\n    Type: AWS::S3::Bucket\n    Properties:\n      BucketNam: x\n").unwrap();
-    let lint = Command::new(testbed("lint/bin/cfn-lint")).args(["--non-zero-exit-code", "warning", "--"]).arg(&template).output().unwrap();
+    std::fs::write(
+        &template,
+        "Resources:\n  Bucket:\n    Type: AWS::S3::Bucket\n    Properties:\n      BucketNam: x\n",
+    )
+    .unwrap();
+    let lint = Command::new(testbed("lint/bin/cfn-lint"))
+        .args(["--non-zero-exit-code", "warning", "--"])
+        .arg(&template)
+        .output()
+        .unwrap();
     assert!(!lint.status.success());
-    let validate = Command::new(testbed("lint/bin/python")).arg(root().join("tests/testbed/validate.py")).arg(&template).output().unwrap();
+    let validate = Command::new(testbed("lint/bin/python"))
+        .arg(root().join("tests/testbed/validate.py"))
+        .arg(&template)
+        .output()
+        .unwrap();
     assert!(!validate.stdout.is_empty());
 }
 
 #[test]
 #[ignore = "needs the testbed: cargo xtask test"]
 fn scripts_pass_shellcheck() {
-    let scripts: Vec<PathBuf> = files(&root().join("ignition/bin")).into_iter().map(|(name, _)| root().join("ignition/bin").join(name)).collect();
+    let scripts: Vec<PathBuf> = files(&root().join("ignition/bin"))
+        .into_iter()
+        .map(|(name, _)| root().join("ignition/bin").join(name))
+        .collect();
     assert!(scripts.len() > 10);
     assert_clean("shellcheck", &Command::new("shellcheck").args(&scripts).output().unwrap());
 }
@@ -89,10 +115,18 @@ fn the_real_ignition_applies_every_configuration() {
         let root = root_folder.path();
         // What the configuration says is on the disk, with its mode.
         let config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        for file in config["storage"]["files"].as_array().unwrap().iter().filter(|file| file["contents"]["source"].as_str().unwrap().starts_with("data:")) {
+        for file in config["storage"]["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|file| file["contents"]["source"].as_str().unwrap().starts_with("data:"))
+        {
             let written = root.join(&file["path"].as_str().unwrap()[1..]);
             use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(&written).unwrap_or_else(|error| panic!("{role}: {}: {error}", written.display())).permissions().mode();
+            let mode = std::fs::metadata(&written)
+                .unwrap_or_else(|error| panic!("{role}: {}: {error}", written.display()))
+                .permissions()
+                .mode();
             assert_eq!(u64::from(mode & 0o7777), file["mode"].as_u64().unwrap(), "{role}: {}", written.display());
         }
         // The environment file means the same to a shell as to systemd: plain words.
@@ -147,26 +181,44 @@ fn verify_units(role: &str, target: &Path) {
             std::fs::copy(entry.path(), system.join(entry.file_name())).unwrap();
         }
     }
-    for (unit, text) in [("containerd.service", "[Service]\nExecStart=/usr/bin/containerd\n"), ("systemd-sysext.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n")] {
+    for (unit, text) in [
+        ("containerd.service", "[Service]\nExecStart=/usr/bin/containerd\n"),
+        ("systemd-sysext.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n"),
+    ] {
         std::fs::write(system.join(unit), text).unwrap();
     }
     for program in ["containerd", "kubelet", "true"] {
         std::fs::write(target.join("usr/bin").join(program), "").unwrap();
         executable(&target.join("usr/bin").join(program));
     }
-    let presets = Command::new("systemctl").arg(format!("--root={}", target.display())).arg("preset-all").output().unwrap();
-    assert!(presets.status.success());
     let units: Vec<String> = std::fs::read_dir(target.join("etc/systemd/system"))
         .unwrap()
         .flatten()
         .filter(|entry| std::fs::metadata(entry.path()).is_ok_and(|meta| meta.is_file() && meta.len() > 0))
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
+    // Ignition wrote which units are enabled as a preset; systemd carries it out at the first boot.
+    let presets = Command::new("systemctl")
+        .arg(format!("--root={}", target.display()))
+        .arg("preset")
+        .args(&units)
+        .output()
+        .unwrap();
+    assert!(presets.status.success(), "{role}: {}", String::from_utf8_lossy(&presets.stderr));
+    assert!(target.join("etc/systemd/system/multi-user.target.wants/incline-signal.service").is_symlink());
     assert!(units.iter().any(|unit| unit.starts_with("incline-")), "{units:?}");
-    let verify = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(format!("--root={}", target.display())).args(&units).output().unwrap();
+    let verify = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(format!("--root={}", target.display()))
+        .args(&units)
+        .output()
+        .unwrap();
     assert_clean(role, &verify);
     // Masked by Ignition itself: operating-system updates come through the plan alone.
-    assert_eq!(std::fs::read_link(target.join("etc/systemd/system/update-engine.service")).unwrap(), Path::new("/dev/null"));
+    assert_eq!(
+        std::fs::read_link(target.join("etc/systemd/system/update-engine.service")).unwrap(),
+        Path::new("/dev/null")
+    );
 }
 
 #[test]
@@ -192,20 +244,37 @@ fn kubeadm_accepts_every_configuration() {
             let discovery = target.path().join("discovery.conf");
             std::fs::write(&discovery, "").unwrap();
             let text = String::from_utf8(bytes).unwrap();
-            let text = ["/etc/kubernetes/admin.conf", "/run/incline/discovery.conf"].iter().fold(text, |text, path| text.replace(path, discovery.to_str().unwrap()));
+            let text = ["/etc/kubernetes/admin.conf", "/run/incline/discovery.conf"]
+                .iter()
+                .fold(text, |text, path| text.replace(path, discovery.to_str().unwrap()));
             std::fs::write(kubeadm_folder.join(&name), text).unwrap();
-            let output = Command::new(&kubeadm).args(["config", "validate", "--config"]).arg(kubeadm_folder.join(&name)).output().unwrap();
-            assert!(output.status.success() && output.stderr.is_empty(), "{role} {name}: {}", String::from_utf8_lossy(&output.stderr));
+            let output = Command::new(&kubeadm)
+                .args(["config", "validate", "--config"])
+                .arg(kubeadm_folder.join(&name))
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success() && output.stderr.is_empty(),
+                "{role} {name}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             count += 1;
         }
         if role.starts_with("control-plane") {
             // kubeadm would pull exactly the images that the lock pins and the node pulls by digest.
-            let wanted = Command::new(&kubeadm).args(["config", "images", "list", "--config"]).arg(kubeadm_folder.join("init.yaml")).output().unwrap();
+            let wanted = Command::new(&kubeadm)
+                .args(["config", "images", "list", "--config"])
+                .arg(kubeadm_folder.join("init.yaml"))
+                .output()
+                .unwrap();
             let wanted = String::from_utf8(wanted.stdout).unwrap();
             let pulled = std::fs::read_to_string(target.path().join("etc/incline/images")).unwrap();
             for image in wanted.lines() {
                 let (name, tag) = image.rsplit('/').next().unwrap().split_once(':').unwrap();
-                assert!(pulled.lines().any(|line| line.starts_with(&format!("{name} {tag} sha256:"))), "{role}: {image} is not pinned:\n{pulled}");
+                assert!(
+                    pulled.lines().any(|line| line.starts_with(&format!("{name} {tag} sha256:"))),
+                    "{role}: {image} is not pinned:\n{pulled}"
+                );
             }
             assert_eq!(wanted.lines().count(), 7, "{wanted}");
         }
@@ -226,7 +295,8 @@ impl Drop for Running {
 /// An emulator of Secrets Manager on loopback: its address, and the process.
 fn emulator() -> (String, Running) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = Command::new(testbed("aws/bin/ministack"))
+    let child = Command::new(testbed("aws/bin/python"))
+        .arg(root().join("tests/testbed/emulator.py"))
         .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
         .env("MINISTACK_ACCOUNT_ID", "210987654321")
@@ -237,7 +307,10 @@ fn emulator() -> (String, Running) {
     let running = Running(child);
     let address = format!("http://127.0.0.1:{port}");
     for _ in 0..300 {
-        let healthy = Command::new("curl").args(["--silent", "--fail", "--max-time", "2", &format!("{address}/_ministack/health")]).output().unwrap();
+        let healthy = Command::new("curl")
+            .args(["--silent", "--fail", "--max-time", "2", &format!("{address}/_ministack/health")])
+            .output()
+            .unwrap();
         if healthy.status.success() {
             return (address, running);
         }
@@ -263,7 +336,9 @@ fn answer(mut stream: &TcpStream) {
     let request = lines.next().unwrap_or_default();
     let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).map(|line| line.to_lowercase()).collect();
     let has = |header: &str| headers.iter().any(|line| line.starts_with(header));
-    let credentials = format!(r#"{{"Code":"Success","AccessKeyId":"210987654321","SecretAccessKey":"{SECRET_KEY}","Token":"{SESSION_TOKEN}"}}"#);
+    let credentials = format!(
+        r#"{{"Code":"Success","AccessKeyId":"210987654321","SecretAccessKey":"{SECRET_KEY}","Token":"{SESSION_TOKEN}"}}"#
+    );
     let (status, body) = match request.split(' ').take(2).collect::<Vec<_>>()[..] {
         ["PUT", "/latest/api/token"] if has("x-aws-ec2-metadata-token-ttl-seconds:") => ("200 OK", "imds-token"),
         ["GET", _] if !has("x-aws-ec2-metadata-token: imds-token") => ("401 Unauthorized", ""),
@@ -288,7 +363,11 @@ impl Node {
         for tool in ["curl", "jq", "tar", "base64"] {
             let wrapper = folder.path().join(tool);
             let log = folder.path().join("commands");
-            std::fs::write(&wrapper, format!("#!/bin/sh\nprintf '%s ' \"$0\" \"$@\" >>'{}'\nexec /usr/bin/{tool} \"$@\"\n", log.display())).unwrap();
+            std::fs::write(
+                &wrapper,
+                format!("#!/bin/sh\nprintf '%s ' \"$0\" \"$@\" >>'{}'\nexec /usr/bin/{tool} \"$@\"\n", log.display()),
+            )
+            .unwrap();
             executable(&wrapper);
         }
         Self { folder, endpoint: endpoint.to_owned(), metadata: metadata_service() }
@@ -299,10 +378,18 @@ impl Node {
         if let Ok(kubeadm) = root().join("target/testbed").canonicalize() {
             path = format!("{path}:{}", kubeadm.display());
         }
-        let mut child = Command::new(root().join("ignition/bin").join(script))
+        // A script that waits for ever must not hold the tests.
+        let mut child = Command::new("timeout")
+            .arg("60")
+            .arg(root().join("ignition/bin").join(script))
             .args(arguments)
             .env_clear()
-            .envs([("PATH", path.as_str()), ("INCLINE_REGION", "us-east-1"), ("INCLINE_SITE", "lakeside-prod"), ("INCLINE_WAIT", "1")])
+            .envs([
+                ("PATH", path.as_str()),
+                ("INCLINE_REGION", "us-east-1"),
+                ("INCLINE_SITE", "lakeside-prod"),
+                ("INCLINE_WAIT", "1"),
+            ])
             .envs([("INCLINE_ENDPOINT", self.endpoint.as_str()), ("INCLINE_IMDS", self.metadata.as_str())])
             .envs(more.iter().copied())
             .stdin(Stdio::piped())
@@ -322,7 +409,11 @@ impl Node {
     }
 
     fn create_secret(&self, name: &str) {
-        self.ok("aws-call", &["json", "secretsmanager", "secretsmanager.CreateSecret"], &format!(r#"{{"Name":"{name}"}}"#));
+        self.ok(
+            "aws-call",
+            &["json", "secretsmanager", "secretsmanager.CreateSecret"],
+            &format!(r#"{{"Name":"{name}"}}"#),
+        );
     }
 }
 
@@ -338,16 +429,26 @@ fn node_scripts_fetch_and_put_secrets() {
     assert_eq!(empty.status.code(), Some(3), "{}", String::from_utf8_lossy(&empty.stderr));
     let unknown = node.run("secret-get", &["lakeside-prod/no-such-secret"], "", &[]);
     assert_eq!(unknown.status.code(), Some(1), "{}", String::from_utf8_lossy(&unknown.stderr));
-    let unreachable = node.run("secret-get", &["lakeside-prod/worker-join"], "", &[("INCLINE_ENDPOINT", "http://127.0.0.1:9")]);
+    let unreachable =
+        node.run("secret-get", &["lakeside-prod/worker-join"], "", &[("INCLINE_ENDPOINT", "http://127.0.0.1:9")]);
     assert_eq!(unreachable.status.code(), Some(1), "{}", String::from_utf8_lossy(&unreachable.stderr));
-    let no_role = node.run("secret-get", &["lakeside-prod/worker-join"], "", &[("INCLINE_IMDS", &format!("{}/elsewhere", node.metadata))]);
+    let no_role = node.run(
+        "secret-get",
+        &["lakeside-prod/worker-join"],
+        "",
+        &[("INCLINE_IMDS", &format!("{}/elsewhere", node.metadata))],
+    );
     assert_eq!(no_role.status.code(), Some(1));
 
     let value = "a token with \"quotes\", 'more', $dollars, \\ and\na second line\n";
     node.ok("secret-put", &["lakeside-prod/worker-join"], value);
     node.ok("secret-put", &["lakeside-prod/worker-join"], value);
     assert_eq!(node.ok("secret-get", &["lakeside-prod/worker-join"], ""), value);
-    let versions = node.ok("aws-call", &["json", "secretsmanager", "secretsmanager.ListSecretVersionIds"], r#"{"SecretId":"lakeside-prod/worker-join"}"#);
+    let versions = node.ok(
+        "aws-call",
+        &["json", "secretsmanager", "secretsmanager.ListSecretVersionIds"],
+        r#"{"SecretId":"lakeside-prod/worker-join"}"#,
+    );
     let versions: serde_json::Value = serde_json::from_str(&versions).unwrap();
     assert_eq!(versions["Versions"].as_array().unwrap().len(), 1, "the same value is stored once: {versions}");
 
@@ -369,7 +470,8 @@ fn the_leader_makes_the_clusters_keys_and_others_fetch_them() {
     let node = Node::new(&endpoint);
     node.create_secret("lakeside-prod/cluster-pki");
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let etc: Vec<String> = folders.iter().map(|folder| folder.path().join("kubernetes").display().to_string()).collect();
+    let etc: Vec<String> =
+        folders.iter().map(|folder| folder.path().join("kubernetes").display().to_string()).collect();
 
     let leader = node.run("cluster-pki", &[], "", &[("INCLINE_ETC", &etc[0]), ("INCLINE_LEADER", "yes")]);
     assert!(leader.status.success(), "{}", String::from_utf8_lossy(&leader.stderr));

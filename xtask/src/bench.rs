@@ -1,2 +1,4 @@
 //! later
-pub(crate) fn run() -> crate::Outcome { Err("later".to_owned()) }
+pub(crate) fn run() -> crate::Outcome {
+    Err("later".to_owned())
+}

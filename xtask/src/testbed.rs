@@ -26,7 +26,8 @@ pub(crate) fn prepare() -> Outcome {
 }
 
 fn packages() -> Outcome {
-    let mut missing: Vec<&str> = PACKAGES.iter().filter(|(_, program)| !std::path::Path::new(program).exists()).map(|(name, _)| *name).collect();
+    let mut missing: Vec<&str> =
+        PACKAGES.iter().filter(|(_, program)| !std::path::Path::new(program).exists()).map(|(name, _)| *name).collect();
     // Debian's python3 comes without what `python3 -m venv` needs.
     if !Command::new("python3").args(["-c", "import ensurepip"]).output().is_ok_and(|output| output.status.success()) {
         missing.extend(["python3", "python3-venv"]);
@@ -64,7 +65,9 @@ fn environment(name: &str) -> Outcome {
     }
     println!("testbed: making the Python environment `{name}`");
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place))?;
-    run(Command::new(place.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]).arg(&pins))?;
+    run(Command::new(place.join("bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
+        .arg(&pins))?;
     // Written last: an interrupted installation is begun anew.
     std::fs::write(&mark, wanted).map_err(|error| error.to_string())
 }
@@ -82,7 +85,11 @@ fn kubeadm() -> Outcome {
     let (binary, note) = (folder().join("kubeadm"), folder().join("kubeadm.missing"));
     let source = root().join("tests/testbed/kubeadm");
     let pinned = std::fs::read_to_string(source.join("go.mod")).map_err(|error| error.to_string())?;
-    let version = pinned.lines().find_map(|line| line.trim().trim_start_matches("require ").strip_prefix("k8s.io/kubernetes ")).unwrap_or_default().to_owned();
+    let version = pinned
+        .lines()
+        .find_map(|line| line.trim().trim_start_matches("require ").strip_prefix("k8s.io/kubernetes "))
+        .unwrap_or_default()
+        .to_owned();
     let built = Command::new(&binary).args(["version", "--output", "short"]).output();
     if built.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == version) {
         return Ok(());
@@ -117,7 +124,9 @@ pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
     let binary = place.join("bin/cargo-deny");
     let installed = Command::new(&binary).arg("--version").output();
     if !installed.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(VERSION)) {
-        run(cargo().args(["install", "--quiet", "--locked", "--version", VERSION, "cargo-deny", "--root"]).arg(&place))?;
+        run(cargo()
+            .args(["install", "--quiet", "--locked", "--version", VERSION, "cargo-deny", "--root"])
+            .arg(&place))?;
     }
     Ok(binary)
 }
