@@ -157,8 +157,8 @@ fn capacity(site: &AwsSite, report: &mut Report<'_>) {
                 needs += u64::from(pool.size.max).div_ceil(zones.len().max(1) as u64);
             }
         }
-        if let Some(cidr) = subnets.private.get(zone.as_str()) {
-            if cidr.size() < needs {
+        if let Some(cidr) = subnets.private.get(zone.as_str())
+            && cidr.size() < needs {
                 report.fault(
                     &path.at("private").at(zone),
                     format!(
@@ -168,10 +168,9 @@ fn capacity(site: &AwsSite, report: &mut Report<'_>) {
                     "a larger subnet, or a smaller `size.max`".to_owned(),
                 );
             }
-        }
         let needs = AWS_RESERVED + 7 + BALANCER_ADDRESSES + site.network.endpoints.len() as u64;
-        if let Some(cidr) = subnets.isolated.get(zone.as_str()) {
-            if cidr.size() < needs {
+        if let Some(cidr) = subnets.isolated.get(zone.as_str())
+            && cidr.size() < needs {
                 report.fault(
                     &path.at("isolated").at(zone),
                     format!(
@@ -181,7 +180,6 @@ fn capacity(site: &AwsSite, report: &mut Report<'_>) {
                     "a /27 is always enough".to_owned(),
                 );
             }
-        }
     }
 }
 
