@@ -95,3 +95,27 @@ fn completions_and_man_pages_name_every_command() {
         assert!(folder.path().join(format!("incline-{command}.1")).exists());
     }
 }
+
+#[test]
+fn graphs_are_whole_and_name_what_is_joined() {
+    let site = succeed(&["graph", "lakeside-prod"]);
+    for word in [
+        "us-east-1c",
+        "10.20.64.0/20",
+        "imaging",
+        "clinical",
+        "riverside-dc",
+        "hillcrest-dc",
+        "lakeside-staging",
+        "claims",
+        "172.24.0.0/16",
+    ] {
+        assert!(site.contains(word), "{word} is missing");
+    }
+    // One file: nothing is loaded from elsewhere.
+    assert!(!site.replace("http://www.w3.org/2000/svg", "").contains("http"));
+    assert!(succeed(&["graph"]).contains("The estate"));
+    let dot = succeed(&["graph", "--format", "dot"]);
+    assert_eq!(dot.matches('{').count(), dot.matches('}').count());
+    assert!(dot.contains("\"lakeside-prod/us-east-1a\" -- \"riverside-dc\" [style=dashed"));
+}

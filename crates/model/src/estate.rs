@@ -278,7 +278,8 @@ fn vpn_ends(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> V
         let Some(other) = find_onprem(all, &connection.to) else {
             let known = all
                 .iter()
-                .filter(|&content| matches!(content, Content::OnPrem(_))).map(|content| name_of(content).as_str());
+                .filter(|&content| matches!(content, Content::OnPrem(_)))
+                .map(|content| name_of(content).as_str());
             report.fault(
                 &path.at("to"),
                 format!("there is no on-prem site `{}` in this estate", connection.to),

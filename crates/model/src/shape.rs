@@ -91,10 +91,9 @@ impl<'a> Checker<'a> {
             Some("array") => self.list(schema, node, path),
             Some("string") => self.text(schema, node, path),
             Some("integer") => self.integer(schema, node, path),
-            Some("boolean")
-                if !node.value().is_boolean() => {
-                    self.wrong_type("true or false", node, path);
-                }
+            Some("boolean") if !node.value().is_boolean() => {
+                self.wrong_type("true or false", node, path);
+            }
             _ => {}
         }
     }

@@ -102,9 +102,10 @@ fn plain(text: &str) -> Value {
         return Value::Number(number.into());
     }
     if digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'))
-        && let Some(number) = text.parse().ok().and_then(Number::from_f64) {
-            return Value::Number(number);
-        }
+        && let Some(number) = text.parse().ok().and_then(Number::from_f64)
+    {
+        return Value::Number(number);
+    }
     Value::String(text.to_owned())
 }
 
@@ -315,12 +316,14 @@ impl<'a> Reader<'a> {
         for (index, line) in self.text.split_inclusive('\n').enumerate() {
             let number = index + 1;
             let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-            if number.abs_diff(marker.line()) <= 2 && number >= marker.line()
-                && let Some(tab) = line[..indent].find('\t') {
-                    place = Place { offset: start + tab, length: 1, line: number, column: tab + 1 };
-                    hint = "YAML is indented with spaces: replace the tab";
-                    break;
-                }
+            if number.abs_diff(marker.line()) <= 2
+                && number >= marker.line()
+                && let Some(tab) = line[..indent].find('\t')
+            {
+                place = Place { offset: start + tab, length: 1, line: number, column: tab + 1 };
+                hint = "YAML is indented with spaces: replace the tab";
+                break;
+            }
             start += line.len();
         }
         self.fault(place, format!("this is not YAML: {}", error.info()), Some(hint.to_owned()))

@@ -158,28 +158,30 @@ fn capacity(site: &AwsSite, report: &mut Report<'_>) {
             }
         }
         if let Some(cidr) = subnets.private.get(zone.as_str())
-            && cidr.size() < needs {
-                report.fault(
-                    &path.at("private").at(zone),
-                    format!(
-                        "{cidr} holds {} addresses, and the pools and balancers of {zone} can grow to {needs}",
-                        cidr.size()
-                    ),
-                    "a larger subnet, or a smaller `size.max`".to_owned(),
-                );
-            }
+            && cidr.size() < needs
+        {
+            report.fault(
+                &path.at("private").at(zone),
+                format!(
+                    "{cidr} holds {} addresses, and the pools and balancers of {zone} can grow to {needs}",
+                    cidr.size()
+                ),
+                "a larger subnet, or a smaller `size.max`".to_owned(),
+            );
+        }
         let needs = AWS_RESERVED + 7 + BALANCER_ADDRESSES + site.network.endpoints.len() as u64;
         if let Some(cidr) = subnets.isolated.get(zone.as_str())
-            && cidr.size() < needs {
-                report.fault(
-                    &path.at("isolated").at(zone),
-                    format!(
-                        "{cidr} holds {} addresses, and the control plane, its balancer and the endpoints need {needs}",
-                        cidr.size()
-                    ),
-                    "a /27 is always enough".to_owned(),
-                );
-            }
+            && cidr.size() < needs
+        {
+            report.fault(
+                &path.at("isolated").at(zone),
+                format!(
+                    "{cidr} holds {} addresses, and the control plane, its balancer and the endpoints need {needs}",
+                    cidr.size()
+                ),
+                "a /27 is always enough".to_owned(),
+            );
+        }
     }
 }
 
