@@ -139,3 +139,14 @@ fn templates_can_be_overridden_and_misnamed_ones_are_refused() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("did you mean `stacks/network.yaml`?"));
 }
+
+#[test]
+fn what_aws_would_refuse_for_its_size_is_refused_by_check() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("stacks")).unwrap();
+    let keys = std::fs::read_to_string(root().join("templates/stacks/keys.yaml")).unwrap();
+    std::fs::write(folder.path().join("stacks/keys.yaml"), format!("{keys}# {}\n", "x".repeat(1 << 20))).unwrap();
+    let output = incline(&["--templates", folder.path().to_str().unwrap(), "check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("the template of lakeside-prod-keys is"), "{}", stderr(&output));
+}

@@ -158,3 +158,86 @@ impl Builder<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use incline_model::inventory::Parser;
+    use incline_model::lock::Lock;
+    use std::path::Path;
+
+    fn folder(name: &str, prefix: &str, found: &mut BTreeMap<String, String>) {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+        for entry in std::fs::read_dir(top).unwrap().flatten() {
+            let file = entry.file_name().into_string().unwrap();
+            if entry.path().is_dir() {
+                folder(&format!("{name}/{file}"), &format!("{prefix}{file}/"), found);
+            } else {
+                found.insert(format!("{prefix}{file}"), std::fs::read_to_string(entry.path()).unwrap());
+            }
+        }
+    }
+
+    /// Strict rendering shows a name that is missing only on a branch that is taken. Here every name that a template
+    /// mentions is looked up in the very context that it gets.
+    #[test]
+    fn templates_mention_nothing_that_their_context_lacks() {
+        let (mut files, mut sources) = (BTreeMap::new(), BTreeMap::new());
+        folder("templates", "", &mut files);
+        folder("ignition", "ignition/", &mut files);
+        folder("inventories", "", &mut sources);
+        let templates = Templates::new(files).unwrap();
+        let parser = Parser::default();
+        let yaml = sources.iter().filter(|(name, _)| name.ends_with(".yaml"));
+        let inventories: Vec<_> = yaml.map(|(name, text)| parser.parse(name, text.as_bytes()).unwrap()).collect();
+        let lock = Lock::parse("incline.lock", &sources["incline.lock"]).unwrap();
+        let estate = Estate::new(&inventories, Some(&lock)).unwrap();
+        let Some(Site::Aws(site)) = estate.site("lakeside-prod") else {
+            panic!("the example estate has no lakeside-prod")
+        };
+        let base = context::site(site);
+        let (member, pool, balancer) = (&site.members()[0], &site.typed().pools[1], &site.typed().balancers[0]);
+        let user_data = json!({ "userData": "" });
+        let api = json!({ "name": "", "scheme": "", "subnets": [] });
+        let machine = json!({ "member": context::member(member), "instanceType": "", "rootVolumeGib": 1 });
+        let stack = |more: Value| with(base.clone(), more);
+        let control_plane = context::control_plane_node(site, member, "stack");
+        let worker = context::worker_node(site, pool, "stack");
+        let contexts = [
+            ("stacks/keys.yaml", stack(json!({}))),
+            (
+                "stacks/network.yaml",
+                stack(with(context::network(site), context::accepts(site, |_| Some("319876543210".to_owned())))),
+            ),
+            ("stacks/vpn.yaml", stack(context::vpn(site).unwrap())),
+            ("stacks/peering.yaml", stack(context::peering(site).unwrap().0)),
+            ("stacks/registry.yaml", stack(context::registry(site))),
+            ("stacks/logs.yaml", stack(json!({}))),
+            ("stacks/endpoints.yaml", stack(context::endpoints(site))),
+            ("stacks/data.yaml", stack(context::data(site))),
+            ("stacks/api.yaml", stack(api)),
+            ("stacks/balancer.yaml", stack(context::balancer(site, balancer))),
+            ("stacks/control-plane.yaml", stack(with(machine, user_data.clone()))),
+            ("stacks/pool.yaml", stack(with(context::pool(site, pool), user_data))),
+            ("nodes/control-plane.yaml", control_plane.clone()),
+            ("nodes/worker.yaml", worker.clone()),
+            ("ignition/files/node.env.j2", worker.clone()),
+            ("ignition/files/images.txt.j2", worker.clone()),
+            ("ignition/files/containerd.toml.j2", worker.clone()),
+            ("ignition/files/credential-provider.yaml.j2", worker.clone()),
+            ("ignition/files/kubeadm-cluster.yaml.j2", control_plane.clone()),
+            ("ignition/files/kubeadm-join-control-plane.yaml.j2", control_plane),
+            ("ignition/files/kubeadm-join-worker.yaml.j2", worker),
+            ("ignition/units/incline-etcd-snapshot.timer.j2", json!({ "minutes": 15 })),
+            ("ignition/units/incline-data-volume.service.j2", json!({ "device": "/dev/xvdf", "mount": "/data" })),
+        ];
+        let all: BTreeSet<&str> = templates.names().filter(|name| crate::templates::is_template(name)).collect();
+        assert_eq!(all, contexts.iter().map(|(name, _)| *name).collect(), "every template has its context here");
+        for (name, context) in contexts {
+            for variable in templates.variables(name) {
+                let found = context.pointer(&format!("/{}", variable.replace('.', "/")));
+                assert!(found.is_some(), "{name} mentions {variable}, which its context lacks");
+            }
+        }
+    }
+}

@@ -143,3 +143,112 @@ pub(crate) fn logical_id(name: &str) -> String {
     }
     id
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::process::Command;
+
+    const HOSTILE: &[&str] = &[
+        "plain",
+        "two words",
+        "\"",
+        "'",
+        "''",
+        "`reboot`",
+        "$(reboot)",
+        "$HOME",
+        "; reboot",
+        "a && b",
+        "\\",
+        "\\'",
+        "{{ 1 }}",
+        "{% x %}",
+        "# no comment",
+        ": ",
+        "- x",
+        "&a",
+        "*a",
+        "!tag",
+        "|",
+        ">",
+        "%n",
+        "${AWS::AccountId}",
+        "-rf",
+        "~",
+        "null",
+        "true",
+        "1e3",
+        "0x10",
+        "<script>",
+        "é😀",
+        "\u{7f}",
+        "x\ty",
+    ];
+
+    fn rendered(name: &str, text: &str, value: &str) -> Result<String, Error> {
+        let files = BTreeMap::from([(name.to_owned(), text.to_owned())]);
+        Templates::new(files)?.render(name, &json!({ "value": value }))
+    }
+
+    #[test]
+    fn yaml_and_json_give_back_exactly_what_went_in() {
+        for hostile in HOSTILE {
+            let text = rendered("stacks/x.yaml", "a: {b: [{{ value }}, {{ \"x\" ~ value }}]}\n", hostile).unwrap();
+            let read = incline_model::yaml::parse("x", &text).unwrap().value();
+            assert_eq!(read, json!({ "a": { "b": [hostile, format!("x{hostile}")] } }), "{text}");
+            let text = rendered("ignition/x.json.j2", "[{{ value }}]", hostile).unwrap();
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), json!([hostile]));
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_back_exactly_what_went_in() {
+        for hostile in HOSTILE {
+            let text = rendered("ignition/x.env.j2", "VALUE={{ value }}\n", hostile).unwrap();
+            let output = Command::new("/bin/sh").arg("-c").arg(format!("{text}printf %s \"$VALUE\"")).output().unwrap();
+            assert_eq!(std::string::String::from_utf8(output.stdout).unwrap(), *hostile, "{text}");
+            assert!(output.stderr.is_empty());
+        }
+    }
+
+    #[test]
+    fn units_take_plain_words_alone() {
+        for hostile in HOSTILE {
+            let outcome = rendered("ignition/x.service.j2", "ExecStart=/bin/x {{ value }}\n", hostile);
+            assert_eq!(outcome.is_ok(), is_word(hostile), "{hostile}");
+        }
+    }
+
+    #[test]
+    fn what_is_undefined_is_refused() {
+        let error = rendered("stacks/x.yaml", "a: 1\nb: {{ valeu }}\n", "x").unwrap_err();
+        assert!(matches!(error, Error::Template { line: Some(2), .. }), "{error}");
+        assert!(rendered("stacks/x.yaml", "a: {% if valeu %}1{% endif %}\n", "x").is_err());
+    }
+
+    #[test]
+    fn two_names_never_make_one_logical_id() {
+        let names = [
+            "ab",
+            "a-b",
+            "a-b-c",
+            "ab-c",
+            "a-bc",
+            "a1",
+            "a-1",
+            "a/b",
+            "a.b",
+            "a_b",
+            "a/b-c",
+            "a-b/c",
+            "radiology/viewer",
+            "radiology-viewer",
+        ];
+        let ids: BTreeSet<String> = names.iter().map(|name| logical_id(name)).collect();
+        assert_eq!(ids.len(), names.len(), "{ids:?}");
+        assert_eq!(logical_id("lab-results"), "LabResults");
+        assert!(ids.iter().all(|id| identifier(id.clone()).is_ok()));
+    }
+}
