@@ -119,3 +119,14 @@ fn graphs_are_whole_and_name_what_is_joined() {
     assert_eq!(dot.matches('{').count(), dot.matches('}').count());
     assert!(dot.contains("\"lakeside-prod/us-east-1a\" -- \"riverside-dc\" [style=dashed"));
 }
+
+#[test]
+fn the_readmes_inventory_is_valid() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let inventory = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(inventory.lines().count() <= 32);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("clinic.yaml"), inventory).unwrap();
+    std::fs::copy(inventories().join("incline.lock"), folder.path().join("incline.lock")).unwrap();
+    succeed(&["--inventories", folder.path().to_str().unwrap(), "check"]);
+}

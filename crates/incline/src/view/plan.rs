@@ -83,7 +83,7 @@ fn step_text(text: &mut String, step: &Step, full: bool, width: usize) {
         change_text(text, change, longest, full, width);
     }
     for setting in &step.settings {
-        property_text(text, setting, "      ");
+        property_text(text, setting, "      ", width);
     }
     for file in &step.files {
         file_text(text, file);
@@ -114,26 +114,47 @@ fn change_text(text: &mut String, change: &Change, longest: usize, full: bool, w
     text.push('\n');
     if change.verb != Verb::Create || full {
         for property in &change.properties {
-            property_text(text, property, "          ");
+            property_text(text, property, "          ", width);
         }
     }
 }
 
-fn property_text(text: &mut String, property: &PropertyChange, indent: &str) {
+/// A property's change in one line, or in three where one would be wider than the terminal.
+fn property_text(text: &mut String, property: &PropertyChange, indent: &str, width: usize) {
+    let path = style::dim(&format!("{}:", property.path));
+    if property.path.ends_with("UserData") && property.before.is_some() && property.after.is_some() {
+        text.push_str(&format!("{indent}{path} points to another node configuration\n"));
+        return;
+    }
     let note = match property.replaces {
-        Replaces::Always => style::magenta("  forces replacement"),
-        Replaces::Perhaps => style::dim("  may force replacement"),
-        Replaces::Never => String::new(),
+        Replaces::Always => "  forces replacement",
+        Replaces::Perhaps => "  may force replacement",
+        Replaces::Never => "",
     };
-    let change = match (&property.before, &property.after) {
-        (None, Some(after)) => style::green(&show(after)),
-        (Some(before), None) => format!("{} {}", style::red(&show(before)), style::dim("removed")),
-        (Some(before), Some(after)) => {
-            format!("{} {} {}", style::red(&show(before)), style::dim("→"), style::green(&show(after)))
+    let (before, after) = (property.before.as_ref().map(show), property.after.as_ref().map(show));
+    let wide = |value: &Option<String>| value.as_ref().map_or(0, |value| value.chars().count());
+    let used = indent.len() + property.path.chars().count() + wide(&before) + wide(&after) + note.len() + 5;
+    let note = if property.replaces == Replaces::Always { style::magenta(note) } else { style::dim(note) };
+    let line = match (&before, &after) {
+        (Some(before), Some(after)) if used > width => {
+            format!(
+                "{path}{note}\n{indent}  {}\n{indent}  {}",
+                style::red(&format!("- {before}")),
+                style::green(&format!("+ {after}"))
+            )
         }
-        (None, None) => String::new(),
+        (Some(before), Some(after)) => {
+            format!("{path} {} {} {}{note}", style::red(before), style::dim("→"), style::green(after))
+        }
+        (Some(value), None) if used > width => format!("{path}{note}\n{indent}  {}", style::red(&format!("- {value}"))),
+        (None, Some(value)) if used > width => {
+            format!("{path}{note}\n{indent}  {}", style::green(&format!("+ {value}")))
+        }
+        (Some(value), None) => format!("{path} {}{note}", style::red(&format!("- {value}"))),
+        (None, Some(value)) => format!("{path} {}{note}", style::green(&format!("+ {value}"))),
+        (None, None) => path,
     };
-    text.push_str(&format!("{indent}{} {change}{note}\n", style::dim(&format!("{}:", property.path))));
+    text.push_str(&format!("{indent}{line}\n"));
 }
 
 fn file_text(text: &mut String, file: &FileChange) {
@@ -225,13 +246,13 @@ fn summary(plan: &Plan) -> String {
     let worst = plan.sites.iter().flat_map(|site| &site.steps).max_by_key(|step| step.impact);
     let worst = worst
         .filter(|step| step.impact > Impact::InPlace)
-        .map_or(String::new(), |step| format!(" Worst: {} ({}).", impact(step), step.target));
+        .map_or(String::new(), |step| format!("Worst: {}, by {}.\n", impact(step), step.target));
     let basis = match plan.basis {
         Basis::Nothing => " Offline: as if nothing existed.",
         Basis::Folder => "",
     };
     format!(
-        "{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.{worst}{basis}\n",
+        "{worst}{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.{basis}\n",
         style::bold("Plan:"),
         count(sum(|t| t.stacks), "stack"),
         count(plan.sites.iter().filter(|site| !site.steps.is_empty()).count(), "site"),
