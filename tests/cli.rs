@@ -49,7 +49,7 @@ fn starters_pass_check() {
 #[test]
 fn check_speaks_json() {
     let estate = changed_estate("lakeside-prod.yaml", "egress: natPerZone", "egress: natPerZne");
-    let output = incline(&["--inventories", estate.path().to_str().unwrap(), "--json", "check"]);
+    let output = incline(&["--inventories", estate.path().to_str().unwrap(), "check", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["ok"], false);

@@ -47,3 +47,19 @@ fn files_that_are_no_inventories_are_refused_whole() {
     let huge = vec![b'a'; 100 << 20];
     assert!(check(&huge).contains("the file is longer than 1048576 bytes"));
 }
+
+#[test]
+fn names_that_add_up_to_more_than_aws_takes_are_refused() {
+    let estate =
+        changed_estate("lakeside-staging.yaml", "name: lakeside-staging", "name: lakeside-staging-us-east-two");
+    let path = estate.path().join("lakeside-staging.yaml");
+    let long = "general-purpose-and-the-rest";
+    let text = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("name: general", &format!("name: {long}"))
+        .replace("pools: [general]", &format!("pools: [{long}]"));
+    std::fs::write(&path, text.replace("lakeside-staging-us-east-two", "lakeside-staging-us-east-2nd")).unwrap();
+    let output = incline(&["--inventories", estate.path().to_str().unwrap(), "check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("and IAM allows 64 characters"), "{}", stderr(&output));
+}

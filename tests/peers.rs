@@ -350,6 +350,78 @@ fn answer(mut stream: &TcpStream) {
     let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
 }
 
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn the_kubelet_gets_credentials_for_the_registry() {
+    let (endpoint, _emulator) = emulator();
+    let node = Node::new(&endpoint);
+    let environment = node.folder.path().join("node.env");
+    std::fs::write(&environment, "INCLINE_REGION=us-east-1\n").unwrap();
+    let image = "210987654321.dkr.ecr.us-east-1.amazonaws.com/portal/web:1";
+    let request = format!(
+        r#"{{"apiVersion":"credentialprovider.kubelet.k8s.io/v1","kind":"CredentialProviderRequest","image":"{image}"}}"#
+    );
+    let answer = node.run("ecr-credential-provider", &[], &request, &[("INCLINE_ENV", environment.to_str().unwrap())]);
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(answer["kind"], "CredentialProviderResponse");
+    let login = &answer["auth"]["210987654321.dkr.ecr.us-east-1.amazonaws.com"];
+    assert_eq!(login["username"], "AWS");
+    let password = login["password"].as_str().unwrap();
+    assert!(!password.is_empty());
+    let commands = std::fs::read_to_string(node.folder.path().join("commands")).unwrap();
+    assert!(!commands.contains(password), "the password stood on a command line");
+}
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn the_join_token_reaches_workers_and_snapshots_reach_the_bucket() {
+    let (endpoint, _emulator) = emulator();
+    let node = Node::new(&endpoint);
+    node.create_secret("lakeside-prod/worker-join");
+    // kubeadm makes tokens only beside a running API: here one that is made already.
+    let kubeadm = node.folder.path().join("kubeadm");
+    std::fs::write(&kubeadm, "#!/bin/sh\necho abcdef.0123456789abcdef\n").unwrap();
+    executable(&kubeadm);
+    let etc = node.folder.path().join("etc");
+    std::fs::create_dir_all(etc.join("pki")).unwrap();
+    std::fs::write(etc.join("pki/ca.crt"), "certificate\n").unwrap();
+    let output = node.run(
+        "join-token",
+        &[],
+        "",
+        &[("INCLINE_ETC", etc.to_str().unwrap()), ("INCLINE_API", "api.prod.lakeside.internal")],
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let discovery: serde_json::Value =
+        serde_json::from_str(&node.ok("secret-get", &["lakeside-prod/worker-join"], "")).unwrap();
+    assert_eq!(discovery["users"][0]["user"]["token"], "abcdef.0123456789abcdef");
+    assert_eq!(discovery["clusters"][0]["cluster"]["server"], "https://api.prod.lakeside.internal:6443");
+    assert_eq!(discovery["clusters"][0]["cluster"]["certificate-authority-data"], "Y2VydGlmaWNhdGUK");
+    assert_eq!(discovery["current-context"], discovery["contexts"][0]["name"]);
+    assert!(!std::fs::read_to_string(node.folder.path().join("commands")).unwrap().contains("0123456789abcdef"));
+
+    let bucket = format!("{endpoint}/incline-lakeside-prod-210987654321-backup");
+    assert!(Command::new("curl").args(["--silent", "--fail", "-X", "PUT", &bucket]).output().unwrap().status.success());
+    let snapshot = node.folder.path().join("etcd.db");
+    std::fs::write(&snapshot, "snapshot").unwrap();
+    node.ok(
+        "aws-call",
+        &[
+            "put",
+            "incline-lakeside-prod-210987654321-backup",
+            "etcd/a/2026/11/24/020000.db",
+            snapshot.to_str().unwrap(),
+        ],
+        "",
+    );
+    let stored = Command::new("curl")
+        .args(["--silent", "--fail", &format!("{bucket}/etcd/a/2026/11/24/020000.db")])
+        .output()
+        .unwrap();
+    assert_eq!(stored.stdout, b"snapshot");
+}
+
 /// Runs node scripts as a node would, with every `curl` and `jq` command line written down.
 struct Node {
     folder: tempfile::TempDir,

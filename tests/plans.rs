@@ -104,7 +104,7 @@ fn a_tunnels_new_network_is_shown() {
 fn a_saved_plan_is_what_json_prints() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
-    let printed = succeed(&["--json", "plan", "--offline", "--out", path.to_str().unwrap()]);
+    let printed = succeed(&["plan", "--json", "--offline", "--out", path.to_str().unwrap()]);
     assert_eq!(printed, std::fs::read_to_string(&path).unwrap());
     let plan: incline_model::plan::Plan = serde_json::from_str(&printed).unwrap();
     assert_eq!(plan.format, incline_model::plan::FORMAT);

@@ -2,7 +2,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Plan, apply and drift-check Kubernetes sites in AWS and on premises, from one inventory file a site
+/// Plan Kubernetes sites in AWS and on premises, from one inventory file a site
 #[derive(Debug, Parser)]
 #[command(name = "incline", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes:\n  0   done, or nothing to do\n  1   failed\n  2   there are differences (plan --detailed-exitcode, drift)\n  64  wrong usage";
+const EXIT_CODES: &str = "Exit codes:\n  0   done, or nothing to do\n  1   failed\n  2   there are differences (plan --detailed-exitcode)\n  64  wrong usage";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -23,9 +23,6 @@ pub(crate) struct Common {
     /// Folder whose stacks/, nodes/ and ignition/ files are used instead of incline's own of the same name
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) templates: Option<PathBuf>,
-    /// Print JSON instead of text
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,7 +57,11 @@ pub(crate) enum Kind {
 
 /// Check all inventories, alone and together, and report every fault
 #[derive(Debug, Args)]
-pub(crate) struct Check {}
+pub(crate) struct Check {
+    /// Print the faults as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Show what would change
 #[derive(Debug, Args)]
@@ -76,6 +77,9 @@ pub(crate) struct Plan {
     /// Show every property of what is created, too
     #[arg(long)]
     pub(crate) full: bool,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Save the plan as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

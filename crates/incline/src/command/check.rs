@@ -5,9 +5,9 @@ use crate::{estate, view};
 use incline_model::estate::Estate;
 use incline_model::site::Site;
 
-pub(crate) fn run(common: &Common, _options: &Check) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, options: &Check) -> Result<Exit, Failure> {
     let outcome = check(common);
-    if common.json {
+    if options.json {
         return view::failure::faults_json(outcome);
     }
     view::say(&outcome?)?;

@@ -55,7 +55,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if let Some(path) = &options.out {
         std::fs::write(path, json(&plan)?).map_err(Failure::file("write", path))?;
     }
-    if common.json {
+    if options.json {
         view::say(&json(&plan)?)?;
     } else {
         view::say(&view::plan::text(&plan, &onprem, options.full, view::width()))?;

@@ -22,6 +22,8 @@ fn text(failure: &Failure) -> String {
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
             .with_width(width())
             .with_context_lines(1)
+            // The terminal wraps: names with dashes stay whole, and can be copied.
+            .with_wrap_lines(false)
             .without_cause_chain();
         for fault in faults {
             let source = texts

@@ -223,6 +223,13 @@ fn peering_and_vpn(site: &AwsSite, report: &mut Report<'_>) {
     );
     for (index, peering) in site.peering.iter().enumerate() {
         let path = root.at("peering").at(index).at("with");
+        if let Peer::Site(other) = &peering.with {
+            role_name(
+                &root.at("peering").at(index).at("name"),
+                &format!("incline-{other}-accept-{}", peering.name),
+                report,
+            );
+        }
         if let Peer::Vpc(vpc) = &peering.with {
             let mut networks = vec![(path.clone(), "the VPC,".to_owned(), site.network.cidr)];
             networks.extend(
@@ -319,6 +326,18 @@ fn not_x86(instance_type: &str) -> Option<String> {
     (arm || mac).then(|| format!("`{instance_type}` is no x86-64 machine, and the artifacts in incline.lock are"))
 }
 
+/// Reports a role whose name is longer than IAM takes
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+fn role_name(path: &Path, role: &str, report: &mut Report<'_>) {
+    if role.len() > 64 {
+        report.fault(
+            path,
+            format!("the role would be named `{role}`, and IAM allows 64 characters"),
+            format!("{} fewer here, or in the site's name", role.len() - 64),
+        );
+    }
+}
+
 fn pool(site: &AwsSite, pool: &Pool, path: &Path, report: &mut Report<'_>) {
     let zone_names: Vec<&str> = site.zones.iter().map(Zone::as_str).collect();
     for (index, zone) in pool.zones.iter().flatten().enumerate() {
@@ -329,6 +348,8 @@ fn pool(site: &AwsSite, pool: &Pool, path: &Path, report: &mut Report<'_>) {
             report.fault(&path.at("instanceTypes").at(index), cause, "choose Intel or AMD types".to_owned());
         }
     }
+    let role = format!("incline-{}-pool-{}", site.name, pool.name);
+    role_name(&path.at("name"), &role, report);
     let size = &pool.size;
     if size.min > size.desired || size.desired > size.max {
         report.fault(
