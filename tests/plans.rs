@@ -101,6 +101,25 @@ fn a_tunnels_new_network_is_shown() {
 }
 
 #[test]
+fn a_moved_vpc_moves_the_other_side_of_a_peering_too() {
+    let staging = "cidr: 10.21.0.0/16\n  subnets:\n    private:\n      us-east-2a: 10.21.32.0/20\n      us-east-2b: 10.21.48.0/20\n    isolated:\n      us-east-2a: 10.21.4.0/24\n      us-east-2b: 10.21.5.0/24";
+    let plan = plan_of("lakeside-staging.yaml", staging, &staging.replace("10.21.", "10.22."));
+    let of = |stack: &str| {
+        plan.split("\n  ~ ")
+            .find(|part| part.starts_with(stack))
+            .unwrap_or_else(|| panic!("{stack} is not in:\n{plan}"))
+            .to_owned()
+    };
+    // There the VPC is made anew; here the connection to it, and the routes; there the routes over the new connection.
+    assert!(of("lakeside-staging-network").contains("± Vpc "));
+    assert!(of("lakeside-prod-peering").contains("± PeeringImagePromotion "));
+    assert!(
+        of("lakeside-staging-peering")
+            .contains("VpcPeeringConnectionId: ConnectionImagePromotion → (known after apply)")
+    );
+}
+
+#[test]
 fn a_saved_plan_is_what_json_prints() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");

@@ -30,12 +30,14 @@ pub fn digest(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Plans one site: `observed` is what there is, or nothing.
-pub fn plan(desired: &Desired, observed: &Observed, table: &Table) -> SitePlan {
+/// Outputs that will have another value, as (stack, output): what takes them as a parameter follows.
+pub type Moved = BTreeSet<(String, String)>;
+
+/// Plans one site: `observed` is what there is, or nothing. `moved` holds the outputs of other sites that will have
+/// another value, and gains this site's.
+pub fn plan(desired: &Desired, observed: &Observed, table: &Table, moved: &mut Moved) -> SitePlan {
     let mut steps = Vec::new();
     let mut unchanged = Vec::new();
-    // Outputs of earlier stacks that will have another value, so that stacks which take them follow.
-    let mut moved: BTreeSet<(String, String)> = BTreeSet::new();
     for stack in &desired.stacks {
         let step = match observed.stacks.get(&stack.name) {
             None => {
@@ -44,7 +46,7 @@ pub fn plan(desired: &Desired, observed: &Observed, table: &Table) -> SitePlan {
                 );
                 Some(stack::create(stack))
             }
-            Some(deployed) => stack::update(stack, deployed, table, &mut moved),
+            Some(deployed) => stack::update(stack, deployed, table, moved),
         };
         match step {
             Some(mut step) => {

@@ -3,7 +3,7 @@ use crate::diff::differences;
 use crate::prelude::*;
 use crate::references::{outputs, references};
 use crate::replacement::Table;
-use crate::{digest, impact};
+use crate::{Moved, digest, impact};
 use incline_model::desired::{Parameter, Stack};
 use incline_model::observed::DeployedStack;
 use incline_model::plan::{Change, Expectation, Impact, PropertyChange, Reason, Replaces, Step, Verb};
@@ -92,12 +92,7 @@ pub(crate) fn removed(id: &str, resource: &Value, reason: Reason) -> Change {
 
 /// The step that changes a stack, if there is anything to change. `moved` holds the outputs that will have another
 /// value, and gains this stack's.
-pub(crate) fn update(
-    stack: &Stack,
-    deployed: &DeployedStack,
-    table: &Table,
-    moved: &mut BTreeSet<(String, String)>,
-) -> Option<Step> {
+pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, moved: &mut Moved) -> Option<Step> {
     let (old, new) = (resources(&deployed.template), resources(&stack.template));
     let mut changes: BTreeMap<String, Change> = BTreeMap::new();
     for (id, resource) in &new {

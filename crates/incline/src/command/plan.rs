@@ -7,7 +7,7 @@ use incline_model::estate::Estate;
 use incline_model::observed::{DeployedStack, Observed};
 use incline_model::plan::{Basis, FORMAT, Plan, SitePlan};
 use incline_model::site::{Aws, Site};
-use incline_plan::{Table, digest};
+use incline_plan::{Moved, Table, digest};
 use incline_render::Templates;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -84,8 +84,29 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Plans sites side by side, one worker a core: sites do not depend on one another's plans.
+    /// Plans all sites. A peering takes outputs from its other side, so peered sites are planned again for as long as
+    /// the others' plans move something new: a network there, the connection here, the routes there, and no further.
     fn all(&self, sites: &[&Aws]) -> Result<Vec<SitePlan>, Failure> {
+        let mut moved = Moved::new();
+        let mut plans = BTreeMap::new();
+        let mut open: Vec<&Aws> = sites.to_vec();
+        while !open.is_empty() {
+            let known = moved.len();
+            for (plan, more) in self.side_by_side(&open, &moved)? {
+                moved.extend(more);
+                plans.insert(plan.site.clone(), plan);
+            }
+            open = if moved.len() > known {
+                sites.iter().copied().filter(|site| !site.peers().is_empty()).collect()
+            } else {
+                Vec::new()
+            };
+        }
+        Ok(plans.into_values().collect())
+    }
+
+    /// Plans sites side by side, one worker a core.
+    fn side_by_side(&self, sites: &[&Aws], moved: &Moved) -> Result<Vec<(SitePlan, Moved)>, Failure> {
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(sites.len());
@@ -93,7 +114,7 @@ impl Planner<'_> {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some(site) = sites.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let planned = self.one(site);
+                        let planned = self.one(site, moved.clone());
                         if let Ok(mut done) = done.lock() {
                             done.push(planned);
                         }
@@ -101,12 +122,10 @@ impl Planner<'_> {
                 });
             }
         });
-        let mut plans: Vec<SitePlan> = done.into_inner().unwrap_or_default().into_iter().collect::<Result<_, _>>()?;
-        plans.sort_by(|a, b| a.site.cmp(&b.site));
-        Ok(plans)
+        done.into_inner().unwrap_or_default().into_iter().collect()
     }
 
-    fn one(&self, site: &Aws) -> Result<SitePlan, Failure> {
+    fn one(&self, site: &Aws, mut moved: Moved) -> Result<(SitePlan, Moved), Failure> {
         let name = site.typed().name.to_string();
         let desired = incline_render::render(site, self.estate, self.templates)
             .map_err(|source| Failure::Render { site: name.clone(), source })?;
@@ -114,9 +133,9 @@ impl Planner<'_> {
             Some(folder) => observe(&folder.join(&name), &desired)?,
             None => Observed::default(),
         };
-        let mut plan = incline_plan::plan(&desired, &observed, self.table);
+        let mut plan = incline_plan::plan(&desired, &observed, self.table, &mut moved);
         plan.place = format!("AWS account {}, {}", site.typed().account, site.typed().region);
-        Ok(plan)
+        Ok((plan, moved))
     }
 }
 
