@@ -2,8 +2,9 @@
 mod bench;
 mod testbed;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 const USAGE: &str = "\
 cargo xtask test               all tests, with their peers set up first
@@ -53,7 +54,35 @@ fn cargo() -> Command {
 
 fn test() -> Outcome {
     testbed::prepare()?;
-    run(cargo().args(["test", "--workspace", "--", "--include-ignored"]))
+    let failed = |error: std::io::Error| format!("cargo test cannot be run: {error}");
+    let mut child = cargo()
+        .args(["test", "--workspace", "--", "--include-ignored"])
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    // Each binary closes with a count of its own; the sum is what a reader looks for.
+    let mut sums = [0_usize; 2];
+    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok))
+    {
+        println!("{line}");
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            for (sum, what) in sums.iter_mut().zip([" passed", " failed"]) {
+                let number = counts
+                    .split(what)
+                    .next()
+                    .and_then(|text| text.rsplit(' ').next())
+                    .and_then(|text| text.parse::<usize>().ok());
+                *sum += number.unwrap_or(0);
+            }
+        }
+    }
+    let status = child.wait().map_err(failed)?;
+    if let Some(cause) = testbed::kubeadm_is_missing() {
+        println!("left out: what needs kubeadm, which could not be built: {cause}");
+    }
+    println!("{} passed, {} failed", sums[0], sums[1]);
+    if status.success() { Ok(()) } else { Err("tests failed".to_owned()) }
 }
 
 fn check() -> Outcome {

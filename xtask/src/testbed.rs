@@ -117,6 +117,11 @@ fn kubeadm() -> Outcome {
     std::fs::write(&note, cause).map_err(|error| error.to_string())
 }
 
+/// Why kubeadm could not be built, if it could not.
+pub(crate) fn kubeadm_is_missing() -> Option<String> {
+    std::fs::read_to_string(folder().join("kubeadm.missing")).ok()
+}
+
 /// cargo-deny of a pinned version, installed once.
 pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
     const VERSION: &str = "0.20.2";

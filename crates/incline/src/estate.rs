@@ -67,15 +67,10 @@ pub(crate) fn read(common: &Common) -> Result<Source, Failure> {
     }
     if !faults.is_empty() {
         // Sites that do parse are checked too: all faults in one go.
-        faults.extend(Estate::faults(&inventories).into_iter().filter(|fault| !is_about_others(fault)));
+        faults.extend(Estate::faults_of_part(&inventories));
         return Err(failure(faults, texts));
     }
     Ok(Source { inventories, lock, texts })
-}
-
-/// Whether a fault may only come from the absence of a site that did not parse.
-fn is_about_others(fault: &Fault) -> bool {
-    fault.cause.contains("in this estate")
 }
 
 /// Reads a file, but never more than one byte beyond what an inventory may have.

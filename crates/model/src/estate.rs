@@ -1,7 +1,7 @@
 //! All sites together: what must hold between them, and the way from inventories to valid sites.
 use crate::fault::{Fault, Path, did_you_mean};
 use crate::inventory::{Content, Inventory, aws, onprem};
-use crate::lock::Lock;
+use crate::lock::{AskedBy, Lock};
 use crate::prelude::*;
 use crate::scalar::{Cidr, Name};
 use crate::site::{Aws, OnPrem, PeerOther, PeerSide, Report, Site, VpnEnd, check_aws, check_onprem};
@@ -18,16 +18,22 @@ impl Estate {
     /// # Errors
     /// Every fault of every inventory, sorted by file and place.
     pub fn new(inventories: &[Inventory], lock: Option<&Lock>) -> Result<Self, Vec<Fault>> {
-        let (estate, faults) = Self::validate(inventories, Pinning::Needed(lock));
+        let (estate, faults) = Self::validate(inventories, Scope::Whole { lock });
         if faults.is_empty() { Ok(estate) } else { Err(faults) }
     }
 
-    /// Everything that does not hold, but for what only a lock file can say.
+    /// Everything that does not hold, but for what a lock file says.
     pub fn faults(inventories: &[Inventory]) -> Vec<Fault> {
-        Self::validate(inventories, Pinning::NotAsked).1
+        Self::validate(inventories, Scope::Unpinned).1
     }
 
-    fn validate(inventories: &[Inventory], pinning: Pinning<'_>) -> (Self, Vec<Fault>) {
+    /// What can be told while other inventories of the estate could not be parsed: a site that is not among these may
+    /// well be there.
+    pub fn faults_of_part(inventories: &[Inventory]) -> Vec<Fault> {
+        Self::validate(inventories, Scope::Part).1
+    }
+
+    fn validate(inventories: &[Inventory], scope: Scope<'_>) -> (Self, Vec<Fault>) {
         let mut reports: Vec<Report<'_>> = inventories.iter().map(Report::new).collect();
         for (inventory, report) in inventories.iter().zip(&mut reports) {
             match &inventory.content {
@@ -43,11 +49,11 @@ impl Estate {
             let site = match content {
                 Content::OnPrem(site) => Some(Site::OnPrem(Box::new(OnPrem::new((**site).clone())))),
                 Content::Aws(site) => {
-                    let peers = peers(site, &all, &mut reports[index]);
-                    let ends = vpn_ends(site, &all, &mut reports[index]);
-                    let pins = match pinning {
-                        Pinning::Needed(lock) => pins(site, lock, &mut reports[index]),
-                        Pinning::NotAsked => None,
+                    let peers = peers(site, &all, scope, &mut reports[index]);
+                    let ends = vpn_ends(site, &all, scope, &mut reports[index]);
+                    let pins = match scope {
+                        Scope::Whole { lock } => pins(site, lock, &mut reports[index]),
+                        Scope::Unpinned | Scope::Part => None,
                     };
                     pins.map(|pins| {
                         Site::Aws(Box::new(Aws::new((**site).clone(), pins, peers, ends, pulls(site, &all))))
@@ -75,11 +81,15 @@ impl Estate {
     }
 }
 
-/// Whether sites must find what they boot from in a lock file.
-#[derive(Clone, Copy)]
-enum Pinning<'a> {
-    Needed(Option<&'a Lock>),
-    NotAsked,
+/// How much of the estate is at hand.
+#[derive(Clone, Copy, PartialEq)]
+enum Scope<'a> {
+    /// All inventories, and the lock file if there is one.
+    Whole { lock: Option<&'a Lock> },
+    /// All inventories; what nodes boot from is not asked.
+    Unpinned,
+    /// Some inventories.
+    Part,
 }
 
 fn name_of(content: &Content) -> &Name {
@@ -198,7 +208,7 @@ fn overlaps(all: &[&Content], reports: &mut [Report<'_>]) {
 }
 
 /// Both sides of every peering that the site takes part in.
-fn peers(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> Vec<PeerSide> {
+fn peers(site: &aws::AwsSite, all: &[&Content], scope: Scope<'_>, report: &mut Report<'_>) -> Vec<PeerSide> {
     let mut sides = Vec::new();
     let others: Vec<&aws::AwsSite> = all
         .iter()
@@ -217,11 +227,13 @@ fn peers(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> Vec<
             }),
             aws::Peer::Site(name) => {
                 let Some(other) = find_aws(all, name).filter(|other| other.name != site.name) else {
-                    report.fault(
-                        &path.at("site"),
-                        format!("there is no other AWS site `{name}` in this estate"),
-                        did_you_mean(name.as_str(), others.iter().map(|other| other.name.as_str())),
-                    );
+                    if scope != Scope::Part {
+                        report.fault(
+                            &path.at("site"),
+                            format!("there is no other AWS site `{name}` in this estate"),
+                            did_you_mean(name.as_str(), others.iter().map(|other| other.name.as_str())),
+                        );
+                    }
                     continue;
                 };
                 let mutual =
@@ -270,21 +282,21 @@ fn peers(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> Vec<
 }
 
 /// The on-prem ends of the site's VPN connections.
-fn vpn_ends(site: &aws::AwsSite, all: &[&Content], report: &mut Report<'_>) -> Vec<VpnEnd> {
+fn vpn_ends(site: &aws::AwsSite, all: &[&Content], scope: Scope<'_>, report: &mut Report<'_>) -> Vec<VpnEnd> {
     let Some(vpn) = &site.vpn else { return Vec::new() };
     let mut ends = Vec::new();
     for (index, connection) in vpn.connections.iter().enumerate() {
         let path = Path::root().at("vpn").at("connections").at(index);
         let Some(other) = find_onprem(all, &connection.to) else {
-            let known = all
-                .iter()
-                .filter(|&content| matches!(content, Content::OnPrem(_)))
-                .map(|content| name_of(content).as_str());
-            report.fault(
-                &path.at("to"),
-                format!("there is no on-prem site `{}` in this estate", connection.to),
-                did_you_mean(connection.to.as_str(), known.collect::<Vec<_>>()),
-            );
+            let onprem = all.iter().filter(|content| matches!(content, Content::OnPrem(_)));
+            let known: Vec<&str> = onprem.map(|content| name_of(content).as_str()).collect();
+            if scope != Scope::Part {
+                report.fault(
+                    &path.at("to"),
+                    format!("there is no on-prem site `{}` in this estate", connection.to),
+                    did_you_mean(connection.to.as_str(), known),
+                );
+            }
             continue;
         };
         let Some(gateway) = &other.network.vpn_gateway else {
@@ -358,9 +370,12 @@ fn pins(site: &aws::AwsSite, lock: Option<&Lock>, report: &mut Report<'_>) -> Op
     match lock.pins(&site.kubernetes.version, &site.region) {
         Ok(pins) => Some(pins),
         Err(missing) => {
-            for (cause, hint) in missing {
-                let at = if cause.contains("machine image") { Path::root().at("region") } else { path.clone() };
-                report.fault(&at, cause, hint);
+            for unpinned in missing {
+                let at = match unpinned.asked_by {
+                    AskedBy::Version => path.clone(),
+                    AskedBy::Region => Path::root().at("region"),
+                };
+                report.fault(&at, unpinned.cause, unpinned.hint);
             }
             None
         }

@@ -87,6 +87,26 @@ pub struct Pins {
     pub ami: Ami,
 }
 
+/// Something that a site needs and the lock does not pin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpinned {
+    /// Which choice of the site asks for it.
+    pub asked_by: AskedBy,
+    /// What is not pinned.
+    pub cause: String,
+    /// How to pin it.
+    pub hint: Option<String>,
+}
+
+/// The choice of a site that decides what it boots from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedBy {
+    /// Its Kubernetes version.
+    Version,
+    /// Its region.
+    Region,
+}
+
 /// The images that kubeadm needs, which a lock must pin for every version that a site runs.
 pub const IMAGES: [&str; 7] =
     ["coredns", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "pause"];
@@ -166,42 +186,46 @@ impl Lock {
     /// Picks what a site of this version in this region boots from.
     ///
     /// # Errors
-    /// The things that are not pinned, each as cause and hint.
-    pub fn pins(&self, version: &Version, region: &Region) -> Result<Pins, Vec<(String, Option<String>)>> {
+    /// Everything that is not pinned.
+    pub fn pins(&self, version: &Version, region: &Region) -> Result<Pins, Vec<Unpinned>> {
         let mut missing = Vec::new();
-        let artifact =
-            |name: &str| self.artifacts.iter().find(|a| a.name.as_str() == name && a.kubernetes == *version).cloned();
+        let mut unpinned = |asked_by: AskedBy, cause: String, hint: String| {
+            missing.push(Unpinned { asked_by, cause, hint: Some(hint) })
+        };
         let mut need = |name: &str| {
-            let found = artifact(name);
+            let named = || self.artifacts.iter().filter(|artifact| artifact.name.as_str() == name);
+            let found = named().find(|artifact| artifact.kubernetes == *version);
             if found.is_none() {
-                let pinned: Vec<&str> =
-                    self.artifacts.iter().filter(|a| a.name.as_str() == name).map(|a| a.kubernetes.as_str()).collect();
-                missing.push((
+                let hint = did_you_mean(
+                    version.as_str(),
+                    named().map(|artifact| artifact.kubernetes.as_str()).collect::<Vec<_>>(),
+                );
+                let hint = hint
+                    .unwrap_or_else(|| format!("`incline lock artifact {name} {version} FILE --source URL` pins one"));
+                unpinned(
+                    AskedBy::Version,
                     format!("{FILE_NAME} pins no `{name}` artifact for Kubernetes {version}"),
-                    did_you_mean(version.as_str(), pinned).or_else(|| {
-                        Some(format!("`incline lock artifact {name} {version} FILE --source URL` pins one"))
-                    }),
-                ));
+                    hint,
+                );
             }
-            found
+            found.cloned()
         };
         let (kubernetes, network) = (need("kubernetes"), need("network"));
         let image =
             |name: &str| self.images.iter().find(|image| image.name.as_str() == name && image.kubernetes == *version);
         let images: Vec<Image> = IMAGES.iter().filter_map(|name| image(name).cloned()).collect();
-        let unpinned: Vec<&str> = IMAGES.into_iter().filter(|name| image(name).is_none()).collect();
-        if !unpinned.is_empty() {
-            missing.push((
-                format!("{FILE_NAME} does not pin these images for Kubernetes {version}: {}", unpinned.join(", ")),
-                Some("`kubeadm config images list` names the tags; `incline lock image` pins their digests".to_owned()),
-            ));
+        let without: Vec<&str> = IMAGES.into_iter().filter(|name| image(name).is_none()).collect();
+        if !without.is_empty() {
+            unpinned(
+                AskedBy::Version,
+                format!("{FILE_NAME} does not pin these images for Kubernetes {version}: {}", without.join(", ")),
+                "`kubeadm config images list` names the tags; `incline lock image` pins their digests".to_owned(),
+            );
         }
         let ami = self.amis.iter().find(|ami| ami.region == *region).cloned();
         if ami.is_none() {
-            missing.push((
-                format!("{FILE_NAME} pins no machine image for {region}"),
-                Some(format!("`incline lock ami {region} ID --release RELEASE` pins one")),
-            ));
+            let hint = format!("`incline lock ami {region} ID --release RELEASE` pins one");
+            unpinned(AskedBy::Region, format!("{FILE_NAME} pins no machine image for {region}"), hint);
         }
         match (kubernetes, network, ami) {
             (Some(kubernetes), Some(network), Some(ami)) if missing.is_empty() => {

@@ -99,11 +99,11 @@ fn status(common: &Common, lock: &Lock) -> Result<Exit, Failure> {
                 site.kubernetes.version,
                 pins.ami.id.as_str()
             )),
-            Err(found) => {
-                for (cause, hint) in found {
-                    missing += 1;
-                    text.push_str(&format!("{}: {cause}\n", site.name));
-                    text.push_str(&hint.map_or(String::new(), |hint| format!("    {hint}\n")));
+            Err(unpinned) => {
+                missing += unpinned.len();
+                for thing in unpinned {
+                    text.push_str(&format!("{}: {}\n", site.name, thing.cause));
+                    text.push_str(&thing.hint.map_or(String::new(), |hint| format!("    {hint}\n")));
                 }
             }
         }
