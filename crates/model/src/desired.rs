@@ -51,6 +51,8 @@ pub struct Desired {
     pub stacks: Vec<Stack>,
     /// The node configurations that the stacks point to.
     pub artifacts: Vec<Artifact>,
+    /// What a reader of the plan should know that is no change.
+    pub notes: Vec<String>,
 }
 
 /// A CloudFormation stack as it must be.

@@ -88,7 +88,7 @@ pub fn plan(desired: &Desired, observed: &Observed, table: &Table, moved: &mut M
         inputs: BTreeMap::new(),
         steps,
         unchanged,
-        notes: Vec::new(),
+        notes: desired.notes.clone(),
     }
 }
 

@@ -4,9 +4,10 @@ use crate::prelude::*;
 use crate::templates::Templates;
 use crate::{Error, node};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use incline_model::desired::{Artifact, Desired, MAX_TEMPLATE_BYTES, Parameter, Stack, Stage};
+use incline_model::desired::{Artifact, Desired, INLINE_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES, Parameter, Stack, Stage};
 use incline_model::estate::Estate;
-use incline_model::site::{Aws, Site};
+use incline_model::inventory::aws::Exposure;
+use incline_model::site::{Aws, PeerOther, Site};
 use incline_model::yaml;
 use serde_json::{Value, json};
 
@@ -87,7 +88,34 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
         builder.stack(&role, Stage::Pools, "stacks/pool.yaml", values, &none, pool.size.desired)?;
     }
     builder.stacks.sort_by(|a, b| (a.stage, &a.name).cmp(&(b.stage, &b.name)));
-    Ok(Desired { site: site.typed().name.clone(), stacks: builder.stacks, artifacts: builder.artifacts })
+    let notes = notes(site, &builder.stacks);
+    Ok(Desired { site: site.typed().name.clone(), stacks: builder.stacks, artifacts: builder.artifacts, notes })
+}
+
+/// What a reader of the plan should know that is no change: what the internet reaches and why, what somebody else must
+/// do, what travels another way.
+fn notes(site: &Aws, stacks: &[Stack]) -> Vec<String> {
+    let typed = site.typed();
+    let mut notes = Vec::new();
+    let api = [("the Kubernetes API", &typed.api.exposure)];
+    let balancers = typed.balancers.iter().map(|balancer| (balancer.name.as_str(), &balancer.exposure));
+    for (name, exposure) in api.into_iter().chain(balancers) {
+        if let Exposure::Public(public) = exposure {
+            notes.push(format!("{name} is reachable from the internet: {}", public.reason));
+        }
+    }
+    for peer in site.peers() {
+        if let PeerOther::Foreign(vpc) = &peer.other {
+            let routes = format!("the routes back are for the owner of {} to make", vpc.id);
+            let by_hand = vpc.account != typed.account && vpc.accept_role.is_none();
+            let accept = if by_hand { format!("account {} accepts by hand, and ", vpc.account) } else { String::new() };
+            notes.push(format!("peering {}: {accept}{routes}", peer.name));
+        }
+    }
+    for stack in stacks.iter().filter(|stack| stack.body.len() > INLINE_TEMPLATE_BYTES) {
+        notes.push(format!("the template of {} is {} bytes and goes through S3", stack.name, stack.body.len()));
+    }
+    notes
 }
 
 struct Builder<'a> {

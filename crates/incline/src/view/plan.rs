@@ -59,8 +59,11 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
             style::dim(&format!("unchanged: {}", count(site.unchanged.len(), "stack")))
         ));
     }
-    for note in &site.notes {
-        text.push_str(&format!("\n  {note}\n"));
+    if !site.notes.is_empty() && !site.steps.is_empty() {
+        text.push_str(&format!("\n  {}\n", style::dim("to know")));
+        for note in &site.notes {
+            text.push_str(&format!("    {note}\n"));
+        }
     }
     text.push('\n');
 }
