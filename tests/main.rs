@@ -10,4 +10,5 @@ mod peers;
 mod plans;
 mod rendering;
 mod rules;
+mod scripts;
 mod support;

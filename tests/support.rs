@@ -69,3 +69,15 @@ pub fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found.sort();
     found
 }
+
+/// What `cargo xtask test` made.
+pub fn testbed(name: &str) -> PathBuf {
+    let path = root().join("target/testbed").join(name);
+    assert!(path.exists(), "{} is missing: run `cargo xtask test`", path.display());
+    path
+}
+
+pub fn executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}

@@ -420,10 +420,9 @@ fn node(site: &Aws, stack: &str, environment: Value) -> Value {
 pub(crate) fn control_plane_node(site: &Aws, member: &Member, stack: &str) -> Value {
     let typed = site.typed();
     let name = |zone: &Zone| format!("{}-control-plane-{}", typed.name, zone.letter());
-    let leader = site.members().iter().find(|member| member.leader).map(|member| name(&member.zone));
     let environment = json!({
         "MEMBER": member.zone.letter(), "LEADER": if member.leader { "yes" } else { "no" }, "NODE": name(&member.zone),
-        "LEADER_NODE": leader, "API": format!("api.{}", typed.domain), "BACKUP_BUCKET": bucket(site, "backup"),
+        "API": format!("api.{}", typed.domain), "BACKUP_BUCKET": bucket(site, "backup"),
     });
     with(
         node(site, stack, environment),
