@@ -329,3 +329,57 @@ impl<'a> Reader<'a> {
         self.fault(place, format!("this is not YAML: {}", error.info()), Some(hint.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::String;
+
+    /// The text that a path's place covers.
+    fn covered(text: &str, path: &Path) -> String {
+        let place = parse("x.yaml", text).unwrap().place_of(path);
+        text[place.offset..place.offset + place.length].to_owned()
+    }
+
+    #[test]
+    fn every_value_knows_its_place() {
+        let text = "név: é\nlist:\n  - {a: \"q\\\"x\", b: 12}\n  - last # comment\nmap:\n  deep: 'x'\n";
+        let root = Path::root();
+        assert_eq!(covered(text, &root.at("név")), "é");
+        assert_eq!(covered(text, &root.at("list").at(0).at("a")), "\"q\\\"x\"");
+        assert_eq!(covered(text, &root.at("list").at(0).at("b")), "12");
+        assert_eq!(covered(text, &root.at("list").at(1)), "last");
+        // A map is shown by its key, and what was never typed by the nearest value above it.
+        assert_eq!(covered(text, &root.at("map")), "map");
+        assert_eq!(covered(text, &root.at("map").at("missing").at("more")), "map");
+        let place = parse("x.yaml", text).unwrap().place_of(&root.at("map").at("deep"));
+        assert_eq!((place.line, place.column), (6, 9));
+    }
+
+    #[test]
+    fn plain_scalars_follow_the_core_schema() {
+        let text =
+            "[~, null, '', true, TRUE, yes, 12, -3, 0x1f, 0o17, 1.5, 1e3, '1', 1.36.3, 0123, .5, +1, 1_000, 12h]";
+        let expected = serde_json::json!([
+            null, null, "", true, true, "yes", 12, -3, 31, 15, 1.5, 1000.0, "1", "1.36.3", 123, 0.5, 1, "1_000", "12h"
+        ]);
+        assert_eq!(parse("x.yaml", text).unwrap().value(), expected);
+    }
+
+    #[test]
+    fn all_slips_of_a_file_are_told_at_once() {
+        let text = "a: &x 1\nb: *x\na: 2\n<<: {c: 1}\nd: !t 3\n? [e]\n: 4\n";
+        let faults = parse("x.yaml", text).unwrap_err();
+        let told: Vec<(usize, &str)> =
+            faults.iter().map(|f| (f.place.unwrap().line, f.cause.split(' ').nth(1).unwrap())).collect();
+        assert_eq!(told, [(1, "anchor"), (2, "alias"), (3, "key"), (4, "merge"), (5, "tag"), (6, "key")]);
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse("x.yaml", &deep(MAX_DEPTH)).is_ok());
+        assert!(parse("x.yaml", &deep(MAX_DEPTH + 1)).is_err());
+        assert!(parse("x.yaml", &deep(100_000)).is_err());
+    }
+}

@@ -86,3 +86,50 @@ fn name_of(element: &Value) -> Option<String> {
 fn is_intrinsic(map: &serde_json::Map<String, Value>) -> bool {
     map.len() == 1 && map.keys().all(|key| key == "Ref" || key.starts_with("Fn::"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(before: Value, after: Value) -> Vec<String> {
+        let show = |value: Option<Value>| value.map_or("nothing".to_owned(), |value| value.to_string());
+        differences(Some(&before), Some(&after))
+            .into_iter()
+            .map(|(path, a, b)| format!("{}: {} → {}", path.join("."), show(a), show(b)))
+            .collect()
+    }
+
+    #[test]
+    fn leaves_are_told_and_nothing_else() {
+        assert!(told(json!({ "a": [1, { "b": 2 }] }), json!({ "a": [1, { "b": 2 }] })).is_empty());
+        assert_eq!(
+            told(json!({ "a": { "b": 1, "c": 2 } }), json!({ "a": { "b": 1, "c": 3 }, "d": true })),
+            ["a.c: 2 → 3", "d: nothing → true"]
+        );
+        assert_eq!(told(json!({ "a": [1, 2, 3] }), json!({ "a": [1, 3] })), ["a.1: 2 → 3", "a.2: 3 → nothing"]);
+    }
+
+    #[test]
+    fn elements_that_name_themselves_are_told_by_name() {
+        let before = json!([{ "Key": "owner", "Value": "a" }, { "Key": "team", "Value": "b" }]);
+        let after =
+            json!([{ "Key": "cost", "Value": "c" }, { "Key": "owner", "Value": "a" }, { "Key": "team", "Value": "d" }]);
+        assert_eq!(told(before, after), [r#"cost: nothing → {"Key":"cost","Value":"c"}"#, r#"team.Value: "b" → "d""#]);
+    }
+
+    #[test]
+    fn lists_of_words_are_sets_until_only_the_order_differs() {
+        assert_eq!(told(json!(["a", "b"]), json!(["b", "c"])), [r#": "a" → nothing"#, r#": nothing → "c""#]);
+        assert_eq!(told(json!(["a", "b"]), json!(["b", "a"])), [r#": ["a","b"] → ["b","a"]"#]);
+    }
+
+    #[test]
+    fn an_intrinsic_is_one_value() {
+        assert_eq!(told(json!({ "Ref": "A" }), json!({ "Ref": "B" })), [r#": {"Ref":"A"} → {"Ref":"B"}"#]);
+        assert_eq!(
+            told(json!({ "x": { "Fn::GetAtt": ["A", "Arn"] } }), json!({ "x": "arn" })),
+            [r#"x: {"Fn::GetAtt":["A","Arn"]} → "arn""#]
+        );
+    }
+}

@@ -66,3 +66,26 @@ fn walk(value: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Ref
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn all_three_ways_to_refer_are_found_with_their_places() {
+        let value = json!({ "a": { "Ref": "X" }, "b": [{ "Fn::GetAtt": ["Y", "Arn"] }], "c": { "Fn::Sub": "x-${Z}-${Y.Id}-$plain" }, "d": "Ref" });
+        let found: Vec<String> = references(&value)
+            .into_iter()
+            .map(|(path, reference)| {
+                format!(
+                    "{} {}{}",
+                    path.join("."),
+                    reference.to,
+                    reference.attribute.map_or(String::new(), |name| format!(".{name}"))
+                )
+            })
+            .collect();
+        assert_eq!(found, ["a X", "b.0 Y.Arn", "c Z", "c Y.Id"]);
+    }
+}

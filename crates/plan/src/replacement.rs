@@ -53,3 +53,49 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schemas_words_are_read_as_paths() {
+        let table = Table::embedded().unwrap();
+        let replaces =
+            |kind: &str, path: &str| table.replaces(kind, &path.split('.').map(ToOwned::to_owned).collect::<Vec<_>>());
+        assert_eq!(replaces("AWS::EC2::Subnet", "CidrBlock"), Replaces::Always);
+        assert_eq!(replaces("AWS::EC2::Subnet", "MapPublicIpOnLaunch"), Replaces::Never);
+        assert_eq!(replaces("AWS::EC2::Subnet", "Tags.owner.Value"), Replaces::Never);
+        assert_eq!(replaces("AWS::ECR::Repository", "EncryptionConfiguration.KmsKey"), Replaces::Always);
+        assert_eq!(
+            replaces(
+                "AWS::AutoScaling::AutoScalingGroup",
+                "MixedInstancesPolicy.LaunchTemplate.Overrides.0.InstanceType"
+            ),
+            Replaces::Perhaps
+        );
+        // EC2 cannot move a volume, though the schema does not say so.
+        assert_eq!(replaces("AWS::EC2::Volume", "AvailabilityZone"), Replaces::Always);
+        assert_eq!(replaces("AWS::EC2::Volume", "Size"), Replaces::Never);
+        // What the table does not know may do anything.
+        assert_eq!(replaces("AWS::New::Thing", "Anything"), Replaces::Perhaps);
+    }
+
+    #[test]
+    fn every_rendered_type_is_in_the_table() {
+        let table = Table::embedded().unwrap();
+        let known: BTreeSet<&str> = table.types().collect();
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates/stacks");
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            for kind in text.lines().filter_map(|line| line.trim().strip_prefix("Type: AWS::")) {
+                let kind = format!("AWS::{kind}");
+                assert!(
+                    known.contains(kind.as_str()),
+                    "{kind} ({}): run `cargo xtask replacement-table`",
+                    entry.path().display()
+                );
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! subnets; pools are bars across the zones that they use; what the site is joined to stands at the sides.
 use incline_model::estate::Estate;
 use incline_model::inventory::aws::{Egress, Exposure, Routing};
+use incline_model::inventory::onprem::{Disk, DiskPurpose, Host, Role};
 use incline_model::site::{Aws, OnPrem, PeerOther, Site};
 use std::fmt::Write;
 
@@ -325,14 +326,32 @@ fn onprem_picture(site: &OnPrem) -> String {
     for (index, host) in typed.hosts.iter().enumerate() {
         let index = i32::try_from(index).unwrap_or(0);
         let (x, y) = (48 + index % 3 * 286, 104 + index / 3 * 88);
-        let control_plane = host.roles.contains(&incline_model::inventory::onprem::Role::ControlPlane);
+        let control_plane = host.roles.contains(&Role::ControlPlane);
         canvas.rect((x, y, 270, 72), if control_plane { "member" } else { "pool" });
         canvas.fitted((x + 12, y + 22), 246, "strong", host.name.as_str());
-        let roles = host.roles.iter().map(|role| format!("{role:?}")).collect::<Vec<_>>().join(", ");
+        let roles = host.roles.iter().map(|role| role_name(*role)).collect::<Vec<_>>().join(", ");
         canvas.fitted((x + 12, y + 41), 246, "small", &format!("{} · {roles}", host.address));
-        canvas.fitted((x + 12, y + 59), 246, "small", &format!("{} disks for incline", host.disks.len()));
+        canvas.fitted((x + 12, y + 59), 246, "small", &disks(host));
     }
     canvas.finish(width, height, &format!("incline: the site {}", typed.name))
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::ControlPlane => "control plane",
+        Role::Worker => "worker",
+        Role::NfsServer => "NFS server",
+    }
+}
+
+fn disks(host: &Host) -> String {
+    let purpose = |disk: &Disk| match disk.purpose {
+        DiskPurpose::Etcd => "etcd",
+        DiskPurpose::LocalVolume => "local volume",
+        DiskPurpose::Nfs => "NFS",
+    };
+    let list: Vec<String> = host.disks.iter().map(|disk| format!("{} ({})", disk.name, purpose(disk))).collect();
+    if list.is_empty() { "no disks for incline".to_owned() } else { list.join(", ") }
 }
 
 /// AWS sites above, on-prem sites below, lines between what is joined.
