@@ -107,7 +107,12 @@ fn the_join_token_reaches_workers_and_snapshots_reach_the_bucket() {
     node.create_secret("lakeside-prod/worker-join");
     // kubeadm makes tokens only beside a running API: here one that is made already.
     let kubeadm = node.folder.path().join("kubeadm");
-    std::fs::write(&kubeadm, "#!/bin/sh\necho abcdef.0123456789abcdef\n").unwrap();
+    // When a worker joins, it keeps what it was given to find the cluster by.
+    std::fs::write(
+        &kubeadm,
+        "#!/bin/sh\nif [ \"$1\" = join ]; then cp -p \"$INCLINE_RUN/discovery.conf\" \"$INCLINE_RUN/seen\"; else echo abcdef.0123456789abcdef; fi\n",
+    )
+    .unwrap();
     executable(&kubeadm);
     let etc = node.folder.path().join("etc");
     std::fs::create_dir_all(etc.join("pki")).unwrap();
@@ -126,6 +131,21 @@ fn the_join_token_reaches_workers_and_snapshots_reach_the_bucket() {
     assert_eq!(discovery["clusters"][0]["cluster"]["certificate-authority-data"], "Y2VydGlmaWNhdGUK");
     assert_eq!(discovery["current-context"], discovery["contexts"][0]["name"]);
     assert!(!std::fs::read_to_string(node.folder.path().join("commands")).unwrap().contains("0123456789abcdef"));
+
+    // The worker finds the cluster by it, in a file of its own that is gone afterwards.
+    let run = node.folder.path().join("run");
+    let joined = node.run(
+        "worker-up",
+        &[],
+        "",
+        &[("INCLINE_RUN", run.to_str().unwrap()), ("INCLINE_ETC", etc.to_str().unwrap())],
+    );
+    assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
+    let seen = std::fs::read_to_string(run.join("seen")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&seen).unwrap(), discovery);
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(run.join("seen")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!run.join("discovery.conf").exists());
 
     let bucket = format!("{endpoint}/incline-lakeside-prod-210987654321-backup");
     assert!(Command::new("curl").args(["--silent", "--fail", "-X", "PUT", &bucket]).output().unwrap().status.success());
@@ -146,6 +166,42 @@ fn the_join_token_reaches_workers_and_snapshots_reach_the_bucket() {
         .output()
         .unwrap();
     assert_eq!(stored.stdout, b"snapshot");
+}
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn images_are_pulled_by_digest_and_tagged() {
+    let (endpoint, _emulator) = emulator();
+    let node = Node::new(&endpoint);
+    // crictl and ctr need a containerd; here they say what they were asked, and with which credentials.
+    let folder = node.folder.path();
+    stand_ins(folder, &[("crictl", "printf %s \"$CRICTL_CREDS\" >\"$(dirname \"$0\")/credentials\""), ("ctr", "")]);
+    let registry = "210987654321.dkr.ecr.us-east-1.amazonaws.com/lakeside-prod/kubernetes";
+    let output = node.run(
+        "pull-images",
+        &[],
+        "pause 3.10.2 sha256:aa\netcd 3.6.8-0 sha256:bb\n",
+        &[("INCLINE_REGISTRY", registry)],
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = calls(folder);
+    for wanted in [
+        format!("pull {registry}/pause@sha256:aa"),
+        format!("tag --force {registry}/etcd@sha256:bb {registry}/etcd:3.6.8-0"),
+    ] {
+        assert!(said.contains(&wanted), "{wanted} is not in:\n{said}");
+    }
+    let credentials = std::fs::read_to_string(folder.join("credentials")).unwrap();
+    assert!(credentials.starts_with("AWS:") && credentials.len() > 8);
+    assert!(
+        !said.contains(&credentials)
+            && !std::fs::read_to_string(folder.join("commands")).unwrap().contains(&credentials[4..])
+    );
+    // One image that cannot be had stops the boot: nothing runs that was not pulled by its digest.
+    stand_ins(folder, &[("crictl", "exit 1")]);
+    assert!(
+        !node.run("pull-images", &[], "pause 3.10.2 sha256:aa\n", &[("INCLINE_REGISTRY", registry)]).status.success()
+    );
 }
 
 /// Runs node scripts as a node would, with every `curl` and `jq` command line written down.
