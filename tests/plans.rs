@@ -120,6 +120,34 @@ fn a_moved_vpc_moves_the_other_side_of_a_peering_too() {
 }
 
 #[test]
+fn a_site_that_left_the_estate_is_removed_last_things_first() {
+    let (before, changed) = (
+        tempfile::tempdir().unwrap(),
+        changed_estate(
+            "lakeside-prod.yaml",
+            "  - name: image-promotion # images are promoted from staging by a job that runs here\n    with: {site: lakeside-staging}\n",
+            "",
+        ),
+    );
+    let against = before.path().to_str().unwrap();
+    succeed(&["render", "--out", against]);
+    std::fs::remove_file(changed.path().join("lakeside-staging.yaml")).unwrap();
+    let plan = succeed(&["--inventories", changed.path().to_str().unwrap(), "plan", "--against", against]);
+    let staging = plan.split("lakeside-staging  no longer in the estate").nth(1).unwrap();
+    let position = |stack: &str| {
+        staging.find(&format!("- lakeside-staging-{stack} ")).unwrap_or_else(|| panic!("{stack} is not in:\n{staging}"))
+    };
+    assert!(position("pool-general") < position("control-plane-a"));
+    assert!(position("control-plane-a") < position("network"));
+    assert!(position("network") < position("keys"));
+    assert!(staging.contains("KMS::Key                         kept, no longer managed"));
+    // Asked for one site, the others are left alone.
+    let one =
+        succeed(&["--inventories", changed.path().to_str().unwrap(), "plan", "lakeside-prod", "--against", against]);
+    assert!(!one.contains("no longer in the estate"));
+}
+
+#[test]
 fn a_saved_plan_is_what_json_prints() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");

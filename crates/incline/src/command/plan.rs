@@ -6,6 +6,7 @@ use incline_model::desired::{Desired, Parameter};
 use incline_model::estate::Estate;
 use incline_model::observed::{DeployedStack, Observed};
 use incline_model::plan::{Basis, FORMAT, Plan, SitePlan};
+use incline_model::scalar::Name;
 use incline_model::site::{Aws, Site};
 use incline_plan::{Moved, Table, digest};
 use incline_render::Templates;
@@ -43,13 +44,18 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let planner =
         Planner { estate: &estate, templates: &templates, table: &table, against: options.against.as_deref() };
     let mut sites = planner.all(&aws)?;
-    for site in &mut sites {
-        site.inputs = BTreeMap::from([
-            ("inventory".to_owned(), digests.get(&site.site).cloned().unwrap_or_default()),
-            ("lock".to_owned(), lock_digest.clone()),
-            ("templates".to_owned(), templates_digest.clone()),
-        ]);
+    if options.sites.is_empty() {
+        sites.extend(planner.gone()?);
     }
+    for site in &mut sites {
+        site.inputs.insert("lock".to_owned(), lock_digest.clone());
+        site.inputs.insert("templates".to_owned(), templates_digest.clone());
+        // A site that left the estate has no inventory any more.
+        if let Some(digest) = digests.get(&site.site) {
+            site.inputs.insert("inventory".to_owned(), digest.clone());
+        }
+    }
+    sites.sort_by(|a, b| a.site.cmp(&b.site));
     let basis = if options.against.is_some() { Basis::Folder } else { Basis::Nothing };
     let plan = Plan { format: FORMAT, basis, sites };
     if let Some(path) = &options.out {
@@ -103,6 +109,27 @@ impl Planner<'_> {
             };
         }
         Ok(plans.into_values().collect())
+    }
+
+    /// Plans the removal of sites that are in the folder and no longer in the estate.
+    fn gone(&self) -> Result<Vec<SitePlan>, Failure> {
+        let Some(folder) = self.against else { return Ok(Vec::new()) };
+        let entries = std::fs::read_dir(folder).map_err(Failure::file("read the folder", folder))?.flatten();
+        let mut names: Vec<Name> = entries
+            .filter(|entry| entry.path().join("stacks").is_dir())
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|name: &Name| self.estate.site(name.as_str()).is_none())
+            .collect();
+        names.sort();
+        let mut plans = Vec::new();
+        for site in names {
+            let desired = Desired { site, stacks: Vec::new(), artifacts: Vec::new(), notes: Vec::new() };
+            let observed = observe(&folder.join(desired.site.as_str()), &desired)?;
+            let mut plan = incline_plan::plan(&desired, &observed, self.table, &mut Moved::new());
+            plan.place = "no longer in the estate".to_owned();
+            plans.push(plan);
+        }
+        Ok(plans)
     }
 
     /// Plans sites side by side, one worker a core.
