@@ -81,9 +81,11 @@ fn step_text(text: &mut String, step: &Step, full: bool, width: usize) {
     let gap = width.saturating_sub(2 + 2 + step.target.chars().count() + right.chars().count()).max(2);
     let right = if step.impact >= Impact::InterruptsTraffic { style::red(&right) } else { right };
     text.push_str(&format!("{left}{}{right}\n", " ".repeat(gap)));
-    let longest = step.changes.iter().map(|change| change.resource.chars().count()).max().unwrap_or(0).min(40);
+    let widest =
+        |of: fn(&Change) -> &str| step.changes.iter().map(|change| of(change).chars().count()).max().unwrap_or(0);
+    let columns = (widest(|change| &change.resource), widest(kind));
     for change in &step.changes {
-        change_text(text, change, longest, full, width);
+        change_text(text, change, columns, full, width);
     }
     for setting in &step.settings {
         property_text(text, setting, "      ", width);
@@ -93,10 +95,13 @@ fn step_text(text: &mut String, step: &Step, full: bool, width: usize) {
     }
 }
 
-fn change_text(text: &mut String, change: &Change, longest: usize, full: bool, width: usize) {
-    let kind = change.kind.strip_prefix("AWS::").unwrap_or(&change.kind);
-    let mut line = format!("      {} {:longest$}  {:32}", sign(change.verb), change.resource, kind);
-    let used = 8 + longest + 2 + 32;
+/// A resource's type, without the `AWS::` that all have.
+fn kind(change: &Change) -> &str {
+    change.kind.strip_prefix("AWS::").unwrap_or(&change.kind)
+}
+
+fn change_text(text: &mut String, change: &Change, (names, kinds): (usize, usize), full: bool, width: usize) {
+    let line = format!("      {} {:names$}  {:kinds$}", sign(change.verb), change.resource, kind(change));
     let mut remark = match change.verb {
         Verb::Create => gist(change),
         Verb::Update => reason(change.reason).to_owned(),
@@ -107,13 +112,15 @@ fn change_text(text: &mut String, change: &Change, longest: usize, full: bool, w
             if change.reason == Reason::Follows { format!("{kept}: follows") } else { kept.to_owned() }
         }
     };
-    let room = width.saturating_sub(used + 1);
+    let room = width.saturating_sub("      + ".len() + names + kinds + 4);
     if remark.chars().count() > room {
         remark = remark.chars().take(room.saturating_sub(1)).chain(['…']).collect();
     }
-    line.push(' ');
-    let trimmed = format!("{line}{}", style::dim(&remark));
-    text.push_str(if remark.is_empty() { line.trim_end() } else { &trimmed });
+    if remark.is_empty() {
+        text.push_str(line.trim_end());
+    } else {
+        text.push_str(&format!("{line}  {}", style::dim(&remark)));
+    }
     text.push('\n');
     if change.verb != Verb::Create || full {
         for property in &change.properties {
@@ -195,7 +202,7 @@ fn gist(change: &Change) -> String {
     };
     if let (Some(Value::String(min)), Some(Value::String(max))) = (find("MinSize"), find("MaxSize")) {
         let desired = find("DesiredCapacity").and_then(Value::as_str).unwrap_or(min);
-        return format!("{desired} nodes ({min} to {max})");
+        return format!("{desired} {} ({min} to {max})", if desired == "1" { "node" } else { "nodes" });
     }
     let texts = TELLING.iter().filter_map(|name| find(name)).filter_map(Value::as_str);
     texts.take(2).collect::<Vec<_>>().join(" ")
@@ -251,11 +258,11 @@ fn summary(plan: &Plan) -> String {
         .filter(|step| step.impact > Impact::InPlace)
         .map_or(String::new(), |step| format!("Worst: {}, by {}.\n", impact(step), step.target));
     let basis = match plan.basis {
-        Basis::Nothing => " Offline: as if nothing existed.",
+        Basis::Nothing => "Offline: as if nothing existed.\n",
         Basis::Folder => "",
     };
     format!(
-        "{worst}{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.{basis}\n",
+        "{worst}{basis}{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.\n",
         style::bold("Plan:"),
         count(sum(|t| t.stacks), "stack"),
         count(plan.sites.iter().filter(|site| !site.steps.is_empty()).count(), "site"),
