@@ -70,8 +70,6 @@ pub struct Stack {
     pub parameters: BTreeMap<String, Parameter>,
     /// The tags of the stack, which CloudFormation passes on to what is in it.
     pub tags: BTreeMap<String, String>,
-    /// How many machines run from it, for the plan's impact.
-    pub nodes: u16,
 }
 
 /// Where a parameter's value comes from.

@@ -48,7 +48,7 @@ pub(crate) fn create(stack: &Stack) -> Step {
         verb: Verb::Create,
         reason: Reason::Missing,
         impact: Impact::None,
-        nodes: stack.nodes,
+        nodes: nodes(&stack.template),
         expectation: Expectation::Absent,
         changes,
         settings: Vec::new(),
@@ -148,7 +148,7 @@ pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, mov
             Reason::Changed
         },
         impact: changes.iter().map(|change| change.impact).max().unwrap_or(Impact::None),
-        nodes: stack.nodes,
+        nodes: nodes(&stack.template),
         expectation: Expectation::Template(digest(&deployed.body)),
         changes,
         settings: settings

@@ -184,7 +184,7 @@ pub(crate) fn peering(site: &Aws) -> Option<(Value, BTreeMap<String, Parameter>)
                 }
             }
             PeerOther::RequestedOf { site: other, account: theirs, region: there } => {
-                let name = format!("Vpc{id}");
+                let name = format!("PeerVpc{id}");
                 given.insert(
                     name.clone(),
                     Parameter::Output { stack: format!("{other}-network"), output: "VpcId".to_owned() },

@@ -16,57 +16,43 @@ use serde_json::{Value, json};
 /// # Errors
 /// A template that cannot be rendered, or something larger than AWS takes.
 pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desired, Error> {
-    let mut known = BTreeMap::from([("AmiId".to_owned(), site.pins().ami.id.as_str().to_owned())]);
-    known.extend(site.typed().zones.iter().map(|zone| (format!("Zone{}", context::zone_id(zone)), zone.to_string())));
-    let mut builder = Builder {
-        site,
-        templates,
-        base: context::site(site),
-        known,
-        outputs: BTreeMap::new(),
-        stacks: Vec::new(),
-        artifacts: Vec::new(),
-    };
+    let mut sources = BTreeMap::from([("AmiId".to_owned(), Parameter::Value(site.pins().ami.id.as_str().to_owned()))]);
+    for zone in &site.typed().zones {
+        sources.insert(format!("Zone{}", context::zone_id(zone)), Parameter::Value(zone.to_string()));
+    }
+    let mut builder =
+        Builder { site, templates, base: context::site(site), sources, stacks: Vec::new(), artifacts: Vec::new() };
     let account_of = |name: &str| match estate.site(name) {
         Some(Site::Aws(other)) => Some(other.typed().account.to_string()),
         _ => None,
     };
-    let none = BTreeMap::new();
-    builder.stack("keys", Stage::Keys, "stacks/keys.yaml", json!({}), &none, 0)?;
+    builder.stack("keys", Stage::Keys, "stacks/keys.yaml", json!({}))?;
     builder.stack(
         "network",
         Stage::Network,
         "stacks/network.yaml",
         with(context::network(site), context::accepts(site, account_of)),
-        &none,
-        0,
     )?;
     if let Some(vpn) = context::vpn(site) {
-        builder.stack("vpn", Stage::Edge, "stacks/vpn.yaml", vpn, &none, 0)?;
+        builder.stack("vpn", Stage::Edge, "stacks/vpn.yaml", vpn)?;
     }
-    if let Some((peering, given)) = context::peering(site) {
-        builder.stack("peering", Stage::Edge, "stacks/peering.yaml", peering, &given, 0)?;
+    if let Some((peering, elsewhere)) = context::peering(site) {
+        builder.sources.extend(elsewhere);
+        builder.stack("peering", Stage::Edge, "stacks/peering.yaml", peering)?;
     }
-    builder.stack("registry", Stage::Edge, "stacks/registry.yaml", context::registry(site), &none, 0)?;
-    builder.stack("logs", Stage::Edge, "stacks/logs.yaml", json!({}), &none, 0)?;
-    builder.stack("endpoints", Stage::Edge, "stacks/endpoints.yaml", context::endpoints(site), &none, 0)?;
-    builder.stack("data", Stage::Data, "stacks/data.yaml", context::data(site), &none, 0)?;
+    builder.stack("registry", Stage::Edge, "stacks/registry.yaml", context::registry(site))?;
+    builder.stack("logs", Stage::Edge, "stacks/logs.yaml", json!({}))?;
+    builder.stack("endpoints", Stage::Edge, "stacks/endpoints.yaml", context::endpoints(site))?;
+    builder.stack("data", Stage::Data, "stacks/data.yaml", context::data(site))?;
 
     let api = json!({
         "name": format!("{}-api", site.typed().name), "scheme": context::scheme(&site.typed().api.exposure),
         "subnets": context::subnets(site, &site.typed().api.exposure, "Isolated"),
     });
-    builder.stack("api", Stage::Balancers, "stacks/api.yaml", api, &none, 0)?;
+    builder.stack("api", Stage::Balancers, "stacks/api.yaml", api)?;
     for balancer in &site.typed().balancers {
         let suffix = format!("balancer-{}", balancer.name);
-        builder.stack(
-            &suffix,
-            Stage::Balancers,
-            "stacks/balancer.yaml",
-            context::balancer(site, balancer),
-            &none,
-            0,
-        )?;
+        builder.stack(&suffix, Stage::Balancers, "stacks/balancer.yaml", context::balancer(site, balancer))?;
     }
 
     for member in site.members() {
@@ -78,14 +64,14 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
         let values = json!({
             "member": context::member(&member), "instanceType": control_plane.instance_type, "rootVolumeGib": control_plane.root_volume_gib, "userData": user_data,
         });
-        builder.stack(&role, Stage::ControlPlane, "stacks/control-plane.yaml", values, &none, 1)?;
+        builder.stack(&role, Stage::ControlPlane, "stacks/control-plane.yaml", values)?;
     }
     for pool in &site.typed().pools {
         let role = format!("pool-{}", pool.name);
         let stack = format!("{}-{role}", site.typed().name);
         let user_data = builder.node("nodes/worker.yaml", &role, &context::worker_node(site, pool, &stack))?;
         let values = with(context::pool(site, pool), json!({ "userData": user_data }));
-        builder.stack(&role, Stage::Pools, "stacks/pool.yaml", values, &none, pool.size.desired)?;
+        builder.stack(&role, Stage::Pools, "stacks/pool.yaml", values)?;
     }
     builder.stacks.sort_by(|a, b| (a.stage, &a.name).cmp(&(b.stage, &b.name)));
     let notes = notes(site, &builder.stacks);
@@ -122,10 +108,9 @@ struct Builder<'a> {
     site: &'a Aws,
     templates: &'a Templates,
     base: Value,
-    /// Parameters whose values are known before anything is made: the machine image, the zones.
-    known: BTreeMap<String, String>,
-    /// Output → the stack that puts it out.
-    outputs: BTreeMap<String, String>,
+    /// Where a parameter of each name gets its value: known from the start (machine image, zones), from another site,
+    /// or an output of a stack before it.
+    sources: BTreeMap<String, Parameter>,
     stacks: Vec<Stack>,
     artifacts: Vec<Artifact>,
 }
@@ -139,17 +124,8 @@ impl Builder<'_> {
         Ok(user_data)
     }
 
-    /// Renders a stack. Each of its parameters is given here, known from the start, or an output of that name of an
-    /// earlier stack.
-    fn stack(
-        &mut self,
-        suffix: &str,
-        stage: Stage,
-        template: &str,
-        values: Value,
-        given: &BTreeMap<String, Parameter>,
-        nodes: u16,
-    ) -> Result<(), Error> {
+    /// Renders a stack, and makes its outputs the sources of later stacks' parameters of the same name.
+    fn stack(&mut self, suffix: &str, stage: Stage, template: &str, values: Value) -> Result<(), Error> {
         let name = format!("{}-{suffix}", self.site.typed().name);
         let body = self.templates.render(template, &with(self.base.clone(), values))?;
         if body.len() > MAX_TEMPLATE_BYTES {
@@ -167,22 +143,18 @@ impl Builder<'_> {
             .value();
         let mut parameters = BTreeMap::new();
         for parameter in parsed.get("Parameters").and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
-            let output = |stack: &String| Parameter::Output { stack: stack.clone(), output: parameter.clone() };
-            let source = given
-                .get(parameter)
-                .cloned()
-                .or_else(|| self.known.get(parameter).cloned().map(Parameter::Value))
-                .or_else(|| self.outputs.get(parameter).map(output))
-                .ok_or_else(|| Error::NoOutput { stack: name.clone(), parameter: parameter.clone() })?;
+            let source = self.sources.get(parameter).cloned();
+            let source = source.ok_or_else(|| Error::NoOutput { stack: name.clone(), parameter: parameter.clone() })?;
             parameters.insert(parameter.clone(), source);
         }
         for output in parsed.get("Outputs").and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
-            self.outputs.insert(output.clone(), name.clone());
+            let source = Parameter::Output { stack: name.clone(), output: output.clone() };
+            self.sources.insert(output.clone(), source);
         }
         let mut tags: BTreeMap<String, String> =
             self.site.typed().tags.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
         tags.insert("incline:site".to_owned(), self.site.typed().name.to_string());
-        self.stacks.push(Stack { name, stage, body, template: parsed, parameters, tags, nodes });
+        self.stacks.push(Stack { name, stage, body, template: parsed, parameters, tags });
         Ok(())
     }
 }
