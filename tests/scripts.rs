@@ -3,7 +3,7 @@
 use crate::support::*;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -393,6 +393,39 @@ fn machine_and_volume(node: &Node, tags: &[(&str, &str)]) -> (String, String) {
     (machine, volume)
 }
 
+/// A machine and a blank volume in the emulator; the volume's device is a file below a root of the test's own.
+struct Attached {
+    machine: String,
+    volume: String,
+    root: PathBuf,
+    device: PathBuf,
+}
+
+impl Attached {
+    fn new(node: &Node, tags: &[(&str, &str)]) -> Self {
+        let (machine, volume) = machine_and_volume(node, tags);
+        let root = node.folder.path().join("root");
+        let devices = root.join("dev/disk/by-id");
+        std::fs::create_dir_all(&devices).unwrap();
+        let device = devices.join(format!("nvme-Amazon_Elastic_Block_Store_{}", volume.replace('-', "")));
+        std::fs::File::create(&device).unwrap().set_len(64 << 20).unwrap();
+        Self { machine, volume, root, device }
+    }
+
+    /// wipefs and mkfs.ext4 are real and work on a file; mounting would touch this machine.
+    fn run(&self, node: &Node, member: &str) -> Output {
+        stand_ins(node.folder.path(), &[("mount", ""), ("mountpoint", "exit 1")]);
+        let metadata = metadata_service_for(&self.machine);
+        let more = [
+            ("INCLINE_MEMBER", member),
+            ("INCLINE_ROOT", self.root.to_str().unwrap()),
+            ("INCLINE_PATIENCE", "1"),
+            ("INCLINE_IMDS", metadata.as_str()),
+        ];
+        node.run("etcd-volume", &[], "", &more)
+    }
+}
+
 #[test]
 #[ignore = "needs the testbed: cargo xtask test"]
 fn a_members_volume_is_formatted_once_and_never_again() {
@@ -402,25 +435,9 @@ fn a_members_volume_is_formatted_once_and_never_again() {
     // A look that fails is no look: nothing is formatted then.
     {
         let node = Node::new(&endpoint);
-        let (machine, volume) =
-            machine_and_volume(&node, &[("incline:site", "lakeside-prod"), ("incline:member", "blind")]);
-        let root = node.folder.path().join("root");
-        let device =
-            root.join("dev/disk/by-id").join(format!("nvme-Amazon_Elastic_Block_Store_{}", volume.replace('-', "")));
-        std::fs::create_dir_all(device.parent().unwrap()).unwrap();
-        std::fs::write(&device, "x").unwrap();
-        stand_ins(
-            node.folder.path(),
-            &[("mount", ""), ("mountpoint", "exit 1"), ("wipefs", "exit 1"), ("mkfs.ext4", "")],
-        );
-        let metadata = metadata_service_for(&machine);
-        let more = [
-            ("INCLINE_MEMBER", "blind"),
-            ("INCLINE_ROOT", root.to_str().unwrap()),
-            ("INCLINE_PATIENCE", "1"),
-            ("INCLINE_IMDS", metadata.as_str()),
-        ];
-        assert!(!node.run("etcd-volume", &[], "", &more).status.success());
+        let attached = Attached::new(&node, &[("incline:site", "lakeside-prod"), ("incline:member", "blind")]);
+        stand_ins(node.folder.path(), &[("wipefs", "exit 1"), ("mkfs.ext4", "")]);
+        assert!(!attached.run(&node, "blind").status.success());
         assert!(calls(node.folder.path()).contains("wipefs") && !calls(node.folder.path()).contains("mkfs"));
     }
     // Blank and never marked: formatted. With a filesystem: mounted as it is. Blank but marked: refused, as it held data.
@@ -431,32 +448,17 @@ fn a_members_volume_is_formatted_once_and_never_again() {
         (&marked[..], false, false, false),
     ] {
         let node = Node::new(&endpoint);
-        let (machine, volume) = machine_and_volume(&node, tags);
-        let root = node.folder.path().join("root");
-        let devices = root.join("dev/disk/by-id");
-        std::fs::create_dir_all(&devices).unwrap();
-        let device = devices.join(format!("nvme-Amazon_Elastic_Block_Store_{}", volume.replace('-', "")));
-        std::fs::File::create(&device).unwrap().set_len(64 << 20).unwrap();
+        let attached = Attached::new(&node, tags);
+        let (machine, volume, device) = (&attached.machine, &attached.volume, &attached.device);
         if has_filesystem {
-            assert!(
-                Command::new("mkfs.ext4").args(["-q", "-L", "old"]).arg(&device).output().unwrap().status.success()
-            );
+            assert!(Command::new("mkfs.ext4").args(["-q", "-L", "old"]).arg(device).output().unwrap().status.success());
         }
-        // wipefs and mkfs.ext4 are real and work on a file; mounting would touch this machine.
-        stand_ins(node.folder.path(), &[("mount", ""), ("mountpoint", "exit 1")]);
-        let metadata = metadata_service_for(&machine);
-        let more = [
-            ("INCLINE_MEMBER", "a"),
-            ("INCLINE_ROOT", root.to_str().unwrap()),
-            ("INCLINE_PATIENCE", "1"),
-            ("INCLINE_IMDS", metadata.as_str()),
-        ];
-        let output = node.run("etcd-volume", &[], "", &more);
+        let output = attached.run(&node, "a");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.success(), succeeds, "{said}");
         let label = Command::new("wipefs")
             .args(["--no-act", "--noheadings", "--output", "LABEL"])
-            .arg(&device)
+            .arg(device)
             .output()
             .unwrap();
         let expected = if formats {
@@ -472,7 +474,7 @@ fn a_members_volume_is_formatted_once_and_never_again() {
             &["query", "ec2"],
             &format!("Action=DescribeVolumes&Version=2016-11-15&VolumeId.1={volume}"),
         );
-        assert!(volumes.contains(&machine), "the volume is attached: {volumes}");
+        assert!(volumes.contains(machine.as_str()), "the volume is attached: {volumes}");
         if succeeds {
             assert_eq!(volumes.contains("incline:initialized"), formats || tags.len() == 3, "{volumes}");
             assert!(calls(node.folder.path()).contains("--bind"), "etcd's data and the keys lie on the volume");

@@ -1,5 +1,6 @@
 //! What a command ends with: an exit code, or a failure with cause and hint.
 use incline_model::fault::Fault;
+use incline_model::scalar::Invalid;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +67,13 @@ pub(crate) enum Failure {
 
 fn count(faults: usize) -> String {
     if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
+}
+
+/// An argument that is none of the inventory's words is wrong usage, with the same message.
+impl From<Invalid> for Failure {
+    fn from(invalid: Invalid) -> Self {
+        Self::Usage { cause: invalid.cause, hint: invalid.hint.unwrap_or_default() }
+    }
 }
 
 impl Failure {

@@ -1,11 +1,12 @@
 //! Files on disk → inventories, lock file, templates. The only reading that commands do.
 use crate::arguments::Common;
 use crate::error::Failure;
+use incline_model::desired::Desired;
 use incline_model::estate::Estate;
 use incline_model::fault::{Fault, did_you_mean};
 use incline_model::inventory::{self, Inventory, Parser};
 use incline_model::lock::{self, Lock};
-use incline_model::site::Site;
+use incline_model::site::{Aws, Site};
 use incline_render::Templates;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -123,6 +124,12 @@ pub(crate) fn templates(common: &Common) -> Result<Templates, Failure> {
         override_from(folder, folder, &mut files)?;
     }
     Templates::new(files).map_err(Failure::Templates)
+}
+
+/// What a site must be.
+pub(crate) fn desired(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desired, Failure> {
+    incline_render::render(site, estate, templates)
+        .map_err(|source| Failure::Render { site: site.typed().name.to_string(), source })
 }
 
 fn embedded(dir: &Dir<'_>, prefix: &str, files: &mut BTreeMap<String, String>) {

@@ -92,13 +92,6 @@ enum Scope<'a> {
     Part,
 }
 
-fn name_of(content: &Content) -> &Name {
-    match content {
-        Content::Aws(site) => &site.name,
-        Content::OnPrem(site) => &site.name,
-    }
-}
-
 /// The networks by which other sites reach this one.
 fn networks_of(content: &Content) -> Vec<(Path, Cidr)> {
     let path = Path::root().at("network");
@@ -126,15 +119,15 @@ fn find_onprem<'a>(all: &[&'a Content], name: &Name) -> Option<&'a onprem::OnPre
 
 fn names(all: &[&Content], reports: &mut [Report<'_>]) {
     for (index, content) in all.iter().enumerate() {
-        if all[..index].iter().any(|other| name_of(other) == name_of(content)) {
+        if all[..index].iter().any(|other| other.name() == content.name()) {
             reports[index].fault(
                 &Path::root().at("name"),
-                format!("another site of the estate is named `{}`", name_of(content)),
+                format!("another site of the estate is named `{}`", content.name()),
                 "the name begins the name of everything in the site: choose another".to_owned(),
             );
         }
         let earlier = |test: &dyn Fn(&Content) -> bool| {
-            all[..index].iter().find(|other| test(other)).map(|other| name_of(other).clone())
+            all[..index].iter().find(|other| test(other)).map(|other| other.name().clone())
         };
         match content {
             Content::Aws(site) => {
@@ -171,7 +164,7 @@ fn overlaps(all: &[&Content], reports: &mut [Report<'_>]) {
                 if let Some((_, clash)) = networks_of(other).into_iter().find(|(_, clash)| clash.overlaps(&cidr)) {
                     reports[index].fault(
                         &path,
-                        format!("{cidr} overlaps {clash} of the site `{}`", name_of(other)),
+                        format!("{cidr} overlaps {clash} of the site `{}`", other.name()),
                         "sites of one estate must not share addresses, or they can never be joined".to_owned(),
                     );
                 }
@@ -182,11 +175,11 @@ fn overlaps(all: &[&Content], reports: &mut [Report<'_>]) {
             Content::OnPrem(site) => &site.kubernetes,
         };
         for (key, cidr) in [("podCidr", kubernetes.pod_cidr), ("serviceCidr", kubernetes.service_cidr)] {
-            for other in all.iter().filter(|other| name_of(other) != name_of(content)) {
+            for other in all.iter().filter(|other| other.name() != content.name()) {
                 if let Some((_, clash)) = networks_of(other).into_iter().find(|(_, clash)| clash.overlaps(&cidr)) {
                     reports[index].fault(
                         &Path::root().at("kubernetes").at(key),
-                        format!("{cidr} overlaps {clash} of the site `{}`", name_of(other)),
+                        format!("{cidr} overlaps {clash} of the site `{}`", other.name()),
                         "pods could not reach that site".to_owned(),
                     );
                 }
@@ -289,7 +282,7 @@ fn vpn_ends(site: &aws::AwsSite, all: &[&Content], scope: Scope<'_>, report: &mu
         let path = Path::root().at("vpn").at("connections").at(index);
         let Some(other) = find_onprem(all, &connection.to) else {
             let onprem = all.iter().filter(|content| matches!(content, Content::OnPrem(_)));
-            let known: Vec<&str> = onprem.map(|content| name_of(content).as_str()).collect();
+            let known: Vec<&str> = onprem.map(|content| content.name().as_str()).collect();
             if scope != Scope::Part {
                 report.fault(
                     &path.at("to"),

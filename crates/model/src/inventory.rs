@@ -7,7 +7,7 @@ pub mod onprem;
 
 use crate::fault::{Fault, Place, did_you_mean};
 use crate::prelude::*;
-use crate::scalar::{Cidr, Identifier, LabelKey, LabelValue, LocalPath, SecretName, Version};
+use crate::scalar::{Cidr, Identifier, LabelKey, LabelValue, LocalPath, Name, SecretName, Version};
 use crate::shape;
 use crate::yaml::{self, Node};
 use schemars::JsonSchema;
@@ -34,6 +34,16 @@ pub enum Content {
     Aws(Box<aws::AwsSite>),
     /// `kind: OnPremSite`
     OnPrem(Box<onprem::OnPremSite>),
+}
+
+impl Content {
+    /// The site's name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Aws(site) => &site.name,
+            Self::OnPrem(site) => &site.name,
+        }
+    }
 }
 
 /// The version of the inventory's format.

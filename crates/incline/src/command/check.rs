@@ -33,8 +33,7 @@ fn check(common: &Common) -> Result<String, Failure> {
     let mut stacks = 0;
     for site in estate.sites() {
         if let Site::Aws(site) = site {
-            let desired = incline_render::render(site, &estate, &templates)
-                .map_err(|source| Failure::Render { site: site.typed().name.to_string(), source })?;
+            let desired = estate::desired(site, &estate, &templates)?;
             stacks += desired.stacks.len();
         }
     }

@@ -6,10 +6,7 @@ use incline_model::scalar::Name;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, options: &Init) -> Result<Exit, Failure> {
-    let name: Name = options.name.parse().map_err(|invalid: incline_model::scalar::Invalid| Failure::Usage {
-        cause: invalid.cause,
-        hint: invalid.hint.unwrap_or_default(),
-    })?;
+    let name: Name = options.name.parse()?;
     let starter = estate::starter(match options.kind {
         Kind::Aws => "aws.yaml",
         Kind::Onprem => "onprem.yaml",

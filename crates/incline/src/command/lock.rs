@@ -17,32 +17,32 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Pin::Artifact { name, kubernetes, file, source } => {
             let (size, sha512) = hash(file)?;
             let artifact = Artifact {
-                name: word(name)?,
-                kubernetes: word(kubernetes)?,
-                source: word(source)?,
-                file: word(file.file_name().and_then(|name| name.to_str()).unwrap_or_default())?,
+                name: name.parse()?,
+                kubernetes: kubernetes.parse()?,
+                source: source.parse()?,
+                file: file.file_name().and_then(|name| name.to_str()).unwrap_or_default().parse()?,
                 size: u32::try_from(size).map_err(|_| Failure::Other {
                     cause: format!("{} is larger than 4 GiB", file.display()),
                     hint: None,
                 })?,
-                sha512: word(&sha512)?,
+                sha512: sha512.parse()?,
             };
             lock.artifacts.retain(|other| (&other.name, &other.kubernetes) != (&artifact.name, &artifact.kubernetes));
             lock.artifacts.push(artifact);
         }
         Pin::Image { name, tag, digest, kubernetes, source } => {
             let image = Image {
-                name: word(name)?,
-                tag: word(tag)?,
-                kubernetes: word(kubernetes)?,
-                source: word(source)?,
-                digest: word(digest)?,
+                name: name.parse()?,
+                tag: tag.parse()?,
+                kubernetes: kubernetes.parse()?,
+                source: source.parse()?,
+                digest: digest.parse()?,
             };
             lock.images.retain(|other| (&other.name, &other.kubernetes) != (&image.name, &image.kubernetes));
             lock.images.push(image);
         }
         Pin::Ami { region, id, release } => {
-            let ami = Ami { region: word(region)?, id: word(id)?, release: word(release)? };
+            let ami = Ami { region: region.parse()?, id: id.parse()?, release: release.parse()? };
             lock.amis.retain(|other| other.region != ami.region);
             lock.amis.push(ami);
         }
@@ -62,14 +62,6 @@ fn load(path: &Path) -> Result<Lock, Failure> {
     let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
     let name = path.display().to_string();
     Lock::parse(&name, &text).map_err(|faults: Vec<Fault>| estate::failure(faults, [(name, text)].into()))
-}
-
-/// Reads an argument as one of the inventory's words, with the same messages.
-fn word<T: std::str::FromStr<Err = incline_model::scalar::Invalid>>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|invalid: incline_model::scalar::Invalid| Failure::Usage {
-        cause: invalid.cause,
-        hint: invalid.hint.unwrap_or_default(),
-    })
 }
 
 fn hash(path: &Path) -> Result<(u64, String), Failure> {

@@ -27,8 +27,11 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
     let source = estate::read(common)?;
     let lock_digest = source.lock.as_ref().map(|(text, _)| digest(text)).unwrap_or_default();
-    let digests: BTreeMap<String, String> =
-        source.inventories.iter().map(|inventory| (site_of(&inventory.content), digest(&inventory.text))).collect();
+    let digests: BTreeMap<String, String> = source
+        .inventories
+        .iter()
+        .map(|inventory| (inventory.content.name().to_string(), digest(&inventory.text)))
+        .collect();
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
     let table = Table::embedded()
@@ -69,13 +72,6 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     Ok(if options.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
 }
 
-fn site_of(content: &incline_model::inventory::Content) -> String {
-    match content {
-        incline_model::inventory::Content::Aws(site) => site.name.to_string(),
-        incline_model::inventory::Content::OnPrem(site) => site.name.to_string(),
-    }
-}
-
 fn json(plan: &Plan) -> Result<String, Failure> {
     serde_json::to_string_pretty(plan)
         .map(|text| text + "\n")
@@ -102,7 +98,8 @@ impl Planner<'_> {
                 moved.extend(more);
                 plans.insert(plan.site.clone(), plan);
             }
-            open = if moved.len() > known {
+            // With nothing there, everything is made, and nothing follows.
+            open = if moved.len() > known && self.against.is_some() {
                 sites.iter().copied().filter(|site| !site.peers().is_empty()).collect()
             } else {
                 Vec::new()
@@ -154,8 +151,7 @@ impl Planner<'_> {
 
     fn one(&self, site: &Aws, mut moved: Moved) -> Result<(SitePlan, Moved), Failure> {
         let name = site.typed().name.to_string();
-        let desired = incline_render::render(site, self.estate, self.templates)
-            .map_err(|source| Failure::Render { site: name.clone(), source })?;
+        let desired = estate::desired(site, self.estate, self.templates)?;
         let observed = match self.against {
             Some(folder) => observe(&folder.join(&name), &desired)?,
             None => Observed::default(),

@@ -13,8 +13,7 @@ pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
     let (mut stacks, mut large, mut nodes) = (0, 0, 0);
     for site in estate::select(&estate, &options.sites)? {
         let Site::Aws(site) = site else { continue };
-        let desired = incline_render::render(site, &estate, &templates)
-            .map_err(|source| Failure::Render { site: site.typed().name.to_string(), source })?;
+        let desired = estate::desired(site, &estate, &templates)?;
         write(&options.out.join(desired.site.as_str()), &desired)?;
         stacks += desired.stacks.len();
         large += desired.stacks.iter().filter(|stack| stack.body.len() > INLINE_TEMPLATE_BYTES).count();
