@@ -21,7 +21,7 @@ impl Drop for Running {
 fn emulator() -> (String, Running) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let child = Command::new(testbed("aws/bin/python"))
-        .arg(root().join("tests/testbed/emulator.py"))
+        .arg(root().join("tests/testbed/emulator"))
         .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
         .env("MINISTACK_ACCOUNT_ID", "210987654321")
