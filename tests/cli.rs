@@ -9,7 +9,7 @@ fn exit_codes_are_as_documented() {
     assert_eq!(code(&["plan", "--offline", "--detailed-exitcode"]), Some(2));
     assert_eq!(code(&["--inventories", "nowhere", "check"]), Some(1));
     assert_eq!(code(&["plan", "--offline", "no-such-site"]), Some(64));
-    assert_eq!(code(&["plan"]), Some(64));
+    assert_eq!(code(&["apply", "--plan", "x", "--target", "y"]), Some(64));
     assert_eq!(code(&["paln"]), Some(64));
     assert_eq!(code(&["--help"]), Some(0));
 }

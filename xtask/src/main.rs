@@ -10,7 +10,7 @@ const USAGE: &str = "\
 cargo xtask test               all tests, with their peers set up first
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
 cargo xtask bench              time and memory, beside terraform and cfn-lint where they are installed
-cargo xtask replacement-table  make crates/plan/data/replacement.json anew";
+cargo xtask schema-tables      make the tables anew that come from CloudFormation's schemas";
 
 /// What a task ends with: nothing, or one sentence.
 type Outcome = Result<(), String>;
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "check" => check(),
         "bench" => bench::run(),
-        "replacement-table" => replacement_table(),
+        "schema-tables" => schema_tables(),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
@@ -93,15 +93,20 @@ fn check() -> Outcome {
     run(Command::new(deny).args(["check", "bans", "licenses", "sources"]))
 }
 
-fn replacement_table() -> Outcome {
+fn schema_tables() -> Outcome {
     let python = testbed::lint_python()?;
-    let output = Command::new(python)
-        .args(["xtask/replacement_table.py", "templates/stacks"])
-        .current_dir(root())
-        .output()
-        .map_err(|error| format!("the table cannot be made: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("the table cannot be made:\n{}", String::from_utf8_lossy(&output.stderr)));
+    for (table, file) in
+        [("replacement", "crates/plan/data/replacement.json"), ("permissions", "crates/aws/data/permissions.json")]
+    {
+        let output = Command::new(&python)
+            .args(["xtask/schema_tables.py", table, "templates/stacks"])
+            .current_dir(root())
+            .output()
+            .map_err(|error| format!("{file} cannot be made: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("{file} cannot be made:\n{}", String::from_utf8_lossy(&output.stderr)));
+        }
+        std::fs::write(root().join(file), output.stdout).map_err(|error| error.to_string())?;
     }
-    std::fs::write(root().join("crates/plan/data/replacement.json"), output.stdout).map_err(|error| error.to_string())
+    Ok(())
 }

@@ -2,7 +2,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Plan Kubernetes sites in AWS and on premises, from one inventory file a site
+/// Plan, apply and check Kubernetes sites in AWS and on premises, from one inventory file a site
 #[derive(Debug, Parser)]
 #[command(name = "incline", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes:\n  0   done, or nothing to do\n  1   failed\n  2   there are differences (plan --detailed-exitcode)\n  64  wrong usage";
+const EXIT_CODES: &str = "Exit codes:\n  0   done, or nothing to do\n  1   failed\n  2   there are differences (plan --detailed-exitcode, drift)\n  64  wrong usage";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -30,6 +30,11 @@ pub(crate) enum Command {
     Init(Init),
     Check(Check),
     Plan(Plan),
+    Apply(Apply),
+    Drift(Drift),
+    Nodes(Nodes),
+    Destroy(Destroy),
+    IamPolicy(IamPolicy),
     Render(Render),
     Graph(Graph),
     Lock(Lock),
@@ -69,11 +74,17 @@ pub(crate) struct Plan {
     /// The sites; default: all
     pub(crate) sites: Vec<String>,
     /// Plan without asking AWS, as if nothing existed
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["against", "change_sets"])]
     pub(crate) offline: bool,
     /// Plan without asking AWS, against a folder that `incline render` wrote, or that templates were fetched into
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "change_sets")]
     pub(crate) against: Option<PathBuf>,
+    /// Let CloudFormation judge too: make change sets, show what they would do, and remove them (with --out: keep them for
+    /// apply)
+    #[arg(long)]
+    pub(crate) change_sets: bool,
+    #[command(flatten)]
+    pub(crate) named: Named,
     /// Show every property of what is created, too
     #[arg(long)]
     pub(crate) full: bool,
@@ -86,6 +97,122 @@ pub(crate) struct Plan {
     /// Exit with 2 if there is anything to do
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
+}
+
+/// Resources that a person names, one by one
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Named {
+    /// A resource that a rollback passes over
+    #[arg(long, value_name = "STACK/RESOURCE")]
+    pub(crate) skip: Vec<String>,
+    /// A resource that a deletion leaves where it is
+    #[arg(long, value_name = "STACK/RESOURCE")]
+    pub(crate) retain: Vec<String>,
+}
+
+/// How a plan is carried out
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// How many stacks are changed side by side
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print what happens as JSON lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Make what the inventories say true
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// The sites; default: all in AWS
+    pub(crate) sites: Vec<String>,
+    /// Carry out a plan that `incline plan --out` saved, if all is still as it was
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sites", "target"])]
+    pub(crate) plan: Option<PathBuf>,
+    /// Only this stack, `*` for any text, and what it takes values from
+    #[arg(long, value_name = "STACK")]
+    pub(crate) target: Vec<String>,
+    #[command(flatten)]
+    pub(crate) named: Named,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// Say what no longer holds, without changing anything
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// The sites; default: all in AWS
+    pub(crate) sites: Vec<String>,
+    /// List what is in sync, too
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// List a site's machines: zone, state, and what they run from
+#[derive(Debug, Args)]
+pub(crate) struct Nodes {
+    /// The site
+    pub(crate) site: String,
+    /// Stop a pool's instance refresh
+    #[arg(long, value_name = "POOL", conflicts_with = "reset_size")]
+    pub(crate) cancel: Option<String>,
+    /// Set a pool's size to what the inventory says, whatever an autoscaler made of it
+    #[arg(long, value_name = "POOL")]
+    pub(crate) reset_size: Option<String>,
+    /// Print them as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Remove a site from AWS; what holds data is kept unless it is named
+#[derive(Debug, Args)]
+pub(crate) struct Destroy {
+    /// The site
+    pub(crate) site: String,
+    /// A resource that holds data and is removed, too
+    #[arg(long, value_name = "STACK/RESOURCE")]
+    pub(crate) data: Vec<String>,
+    /// A resource that is left where it is, since it cannot be deleted
+    #[arg(long, value_name = "STACK/RESOURCE")]
+    pub(crate) retain: Vec<String>,
+    /// The site's name, typed out, for where nobody is asked
+    #[arg(long, value_name = "SITE")]
+    pub(crate) confirm: Option<String>,
+    /// How many stacks are removed side by side
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+    /// Print what happens as JSON lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print the least rights that a command needs in a site's account, as a list of IAM policies
+#[derive(Debug, Args)]
+pub(crate) struct IamPolicy {
+    /// The site
+    pub(crate) site: String,
+    /// The command
+    #[arg(long = "for", value_enum, default_value = "apply")]
+    pub(crate) command: RightsFor,
+}
+
+/// A command that asks AWS for something
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RightsFor {
+    /// `plan`
+    Plan,
+    /// `plan --change-sets`
+    ChangeSets,
+    /// `drift`
+    Drift,
+    /// `apply`, `nodes` and `destroy`
+    Apply,
 }
 
 /// Write templates, node configurations and parameters into a folder

@@ -59,6 +59,18 @@ pub(crate) enum Failure {
     },
     #[error("the templates cannot be used")]
     Templates(#[source] incline_render::Error),
+    #[error("cannot sign in for {site}")]
+    SignIn {
+        site: String,
+        #[source]
+        source: incline_aws::SignIn,
+    },
+    #[error("cannot look at {site}")]
+    Look {
+        site: String,
+        #[source]
+        source: Box<incline_aws::Error>,
+    },
     #[error("{cause}")]
     Usage { cause: String, hint: String },
     #[error("{cause}")]
@@ -94,6 +106,8 @@ impl Failure {
             }
             Self::NoSite { hint, .. } | Self::Other { hint, .. } => hint.clone(),
             Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::SignIn { source, .. } => Some(source.hint()),
+            Self::Look { source, .. } => source.hint(),
             Self::Templates(_) => Some("run without `--templates` to use incline's own".to_owned()),
             Self::Faults { .. } | Self::File { .. } | Self::Render { .. } => None,
         }

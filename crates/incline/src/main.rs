@@ -1,9 +1,12 @@
 //! The command `incline`: arguments, one file a command, views, hints, exit codes. No logic lives here, and nobody else
 //! speaks to the user.
 mod arguments;
+mod carry_out;
 mod command;
 mod error;
 mod estate;
+mod live;
+mod planner;
 mod view;
 
 use crate::arguments::{Arguments, Command};
@@ -21,6 +24,11 @@ fn main() -> ExitCode {
             return if wrong { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
+    // For who debugs: `INCLINE_LOG=incline_aws=debug` tells every request.
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("INCLINE_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
     match run(&arguments) {
         Ok(exit) => exit.into(),
         Err(failure) => view::failure::show(&failure).into(),
@@ -33,6 +41,11 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Init(options) => command::init::run(common, options),
         Command::Check(options) => command::check::run(common, options),
         Command::Plan(options) => command::plan::run(common, options),
+        Command::Apply(options) => command::apply::run(common, options),
+        Command::Drift(options) => command::drift::run(common, options),
+        Command::Nodes(options) => command::nodes::run(common, options),
+        Command::Destroy(options) => command::destroy::run(common, options),
+        Command::IamPolicy(options) => command::iam_policy::run(common, options),
         Command::Render(options) => command::render::run(common, options),
         Command::Graph(options) => command::graph::run(common, options),
         Command::Lock(options) => command::lock::run(common, options),

@@ -1,7 +1,11 @@
 //! What the user reads. Results go to stdout, diagnostics to stderr; colours only to a terminal that wants them.
+pub(crate) mod ask;
 pub(crate) mod dot;
+pub(crate) mod drift;
 pub(crate) mod failure;
+pub(crate) mod nodes;
 pub(crate) mod plan;
+pub(crate) mod run;
 pub(crate) mod style;
 pub(crate) mod svg;
 
@@ -20,4 +24,14 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
 /// The terminal's width in columns; 100 where there is none.
 pub(crate) fn width() -> usize {
     terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0)).clamp(60, 160)
+}
+
+/// A number and its noun.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// Today, as RFC 3339 writes it, in UTC.
+pub(crate) fn today() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
 }

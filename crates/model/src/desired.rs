@@ -70,6 +70,59 @@ pub struct Stack {
     pub parameters: BTreeMap<String, Parameter>,
     /// The tags of the stack, which CloudFormation passes on to what is in it.
     pub tags: BTreeMap<String, String>,
+    /// What AWS refuses to do to its resources
+    /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/protect-stack-resources.html>).
+    pub policy: Value,
+    /// Whether AWS refuses to delete it.
+    pub protected: bool,
+    /// Who replaces its machines.
+    pub roll: Roll,
+}
+
+/// Who replaces a stack's machines when what they boot from changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Roll {
+    /// There are none, or CloudFormation's own update policy does.
+    #[default]
+    CloudFormation,
+    /// Auto Scaling's instance refresh, started and followed by incline after the stack is changed.
+    Refresh(Refresh),
+    /// CloudFormation, when the control plane's other members are well and this one's disk has a snapshot.
+    Member(Member),
+}
+
+/// How an instance refresh goes
+/// (<https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refresh {
+    /// The Auto Scaling Group.
+    pub group: String,
+    /// How many of the desired nodes stay in service, in percent.
+    pub min_healthy_percent: u8,
+    /// How long a new node is given before it counts, in seconds.
+    pub warmup_seconds: u16,
+    /// Shares of the nodes, in percent, after which it stops to be looked at.
+    pub checkpoints: Vec<u8>,
+    /// How long it stops, in minutes.
+    pub checkpoint_minutes: u16,
+}
+
+/// What must be before a member of the control plane is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// The member: its zone's letter.
+    pub name: String,
+    /// How many members there are.
+    pub members: usize,
+    /// The classic load balancer that knows which members answer.
+    pub balancer: String,
+    /// Where the id of the member's volume comes from.
+    pub volume: Parameter,
+    /// A program, with its arguments, that must succeed first; empty for none.
+    pub precheck: Vec<String>,
 }
 
 /// Where a parameter's value comes from.

@@ -10,7 +10,9 @@ extern crate alloc;
 extern crate std;
 
 pub mod desired;
+pub mod drift;
 pub mod estate;
+pub mod event;
 pub mod fault;
 pub mod inventory;
 pub mod lock;

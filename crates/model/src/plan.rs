@@ -1,11 +1,11 @@
 //! What would change, as data: it can be shown, saved, reviewed and compared. The same inputs give the same bytes.
-use crate::desired::Stage;
+use crate::desired::{Roll, Stage};
 use crate::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The version of the plan's JSON. It grows with every change that a reader could trip over.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The plan of an estate, or of some of its sites.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub enum Basis {
     Nothing,
     /// A folder of templates rendered or fetched earlier.
     Folder,
+    /// What AWS said at that moment.
+    Live,
 }
 
 /// The plan of one site.
@@ -43,8 +45,28 @@ pub struct SitePlan {
     pub steps: Vec<Step>,
     /// Targets that are as they must be.
     pub unchanged: Vec<String>,
+    /// Targets that cannot be planned, each with why and the way out.
+    pub blocked: Vec<Blocked>,
+    /// Fingerprints of all targets that were seen: what the plan was made against.
+    pub seen: BTreeMap<String, String>,
     /// What a reader should know that is no change.
     pub notes: Vec<String>,
+}
+
+/// A target that cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocked {
+    /// The stack.
+    pub target: String,
+    /// Why.
+    pub cause: String,
+    /// What is in the way, one a line: resources with their state and AWS's reason.
+    pub details: Vec<String>,
+    /// The way out.
+    pub hint: String,
+    /// Whether waiting is the way out: CloudFormation is at work.
+    pub busy: bool,
 }
 
 /// One target's change.
@@ -55,6 +77,10 @@ pub struct Step {
     pub target: String,
     /// When it runs.
     pub stage: Stage,
+    /// Its place in the site's order: steps with the same number run side by side, lower numbers first.
+    pub order: u16,
+    /// Steps of other sites that must be done before it, where they are part of the plan.
+    pub needs: Vec<String>,
     /// What happens to the target.
     pub verb: Verb,
     /// Why.
@@ -65,12 +91,49 @@ pub struct Step {
     pub nodes: u16,
     /// What must still be true of the target for the step to run.
     pub expectation: Expectation,
+    /// What is done first, to a stack that an earlier operation left unfinished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<Mend>,
+    /// Who replaces its machines, where they are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll: Option<Roll>,
+    /// Resources that the stack would retain and that its removal takes along, since they were named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub release: Vec<String>,
     /// The resources that change.
     pub changes: Vec<Change>,
     /// Tags, parameters and other properties of the stack itself that change.
     pub settings: Vec<PropertyChange>,
     /// Files of the node configuration that change.
     pub files: Vec<FileChange>,
+}
+
+/// How a stack is brought out of the state that an earlier operation left it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mend {
+    /// The way out.
+    pub way: Way,
+    /// The state, in AWS's word.
+    pub state: String,
+    /// What failed, one a line: resource, state, AWS's reason.
+    pub because: Vec<String>,
+    /// Resources that are passed over on the way, since they were named.
+    pub without: Vec<String>,
+}
+
+/// The way out of a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// The stack holds nothing and is deleted.
+    DeleteEmpty,
+    /// What failed half way is rolled back (`RollbackStack`).
+    RollBack,
+    /// A rollback that failed is taken up again (`ContinueUpdateRollback`).
+    ContinueRollback,
+    /// A deletion that failed is taken up again.
+    FinishDeletion,
 }
 
 /// What happens to a target or a resource.
@@ -99,6 +162,8 @@ pub enum Reason {
     Follows,
     /// It is there and no longer wished for.
     Unwanted,
+    /// The wish was carried out, and its machines still run from what was before.
+    Outdated,
 }
 
 /// What a change does to those who use the site, from least to worst.
@@ -123,8 +188,8 @@ pub enum Impact {
 pub enum Expectation {
     /// The target is not there.
     Absent,
-    /// The target's template has this digest (SHA-256).
-    Template(String),
+    /// The target has this fingerprint (SHA-256 of its template, parameters, tags, policy and protection).
+    Seen(String),
 }
 
 /// A resource's change.
@@ -223,5 +288,10 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.sites.iter().all(|site| site.steps.is_empty())
+    }
+
+    /// All that cannot be planned.
+    pub fn blocked(&self) -> impl Iterator<Item = &Blocked> {
+        self.sites.iter().flat_map(|site| &site.blocked)
     }
 }

@@ -275,6 +275,17 @@ words! {
     AmiId "incline-ami" "ami-0a1b2c3d4e5f60718" |text| {
         if text.strip_prefix("ami-").is_some_and(|hex| is_hex(hex, 17)) { Ok(()) } else { no(format!("`{text}` is not a machine image's id"), "`ami-` and 17 hexadecimal digits") }
     }
+    /// A day of the Gregorian calendar, as RFC 3339 writes it; days in this form sort as they come.
+    Date "incline-date" "2027-01-31" |text| {
+        let parts: Vec<&str> = text.split('-').collect();
+        let number = |index: usize, digits: usize| parts.get(index).filter(|p| p.len() == digits && p.bytes().all(|b| b.is_ascii_digit())).and_then(|p| p.parse::<u16>().ok());
+        let fits = parts.len() == 3 && number(0, 4).zip(number(1, 2)).zip(number(2, 2)).is_some_and(|((year, month), day)| {
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let days = match month { 4 | 6 | 9 | 11 => 30, 2 if leap => 29, 2 => 28, _ => 31 };
+            (1..=12).contains(&month) && (1..=days).contains(&day)
+        });
+        if fits { Ok(()) } else { no(format!("`{text}` is not a day"), "year, month and day, as in `2027-01-31`") }
+    }
     /// Free text in one line: a reason, a tag's value.
     Line "incline-line" "requested by radiology, ticket 4711" |text| {
         if text.is_empty() { no("this text is empty", "write it out or remove the key") }

@@ -11,6 +11,11 @@ const DATA: &[&str] = &[
     "AWS::SecretsManager::Secret",
 ];
 
+/// Whether resources of this type hold data.
+pub(crate) fn holds_data(kind: &str) -> bool {
+    DATA.contains(&kind)
+}
+
 /// Types that traffic passes through.
 const TRAFFIC: &[&str] = &[
     "AWS::EC2::CustomerGateway",
@@ -42,9 +47,9 @@ pub(crate) fn of(kind: &str, verb: Verb, retained: bool, properties: &[PropertyC
     match verb {
         Verb::Create => Impact::None,
         Verb::Remove | Verb::Replace => {
-            if DATA.contains(&kind) && !retained {
+            if holds_data(kind) && !retained {
                 Impact::LosesData
-            } else if TRAFFIC.contains(&kind) || (DATA.contains(&kind) && verb == Verb::Replace) {
+            } else if TRAFFIC.contains(&kind) || (holds_data(kind) && verb == Verb::Replace) {
                 // A replaced bucket, volume or key is kept, but what comes in its place is empty.
                 Impact::InterruptsTraffic
             } else if kind == "AWS::AutoScaling::AutoScalingGroup" {

@@ -1,6 +1,6 @@
 //! Which properties cannot change without making the resource anew, by the CloudFormation schemas.
 //!
-//! `data/replacement.json` is made by `cargo xtask replacement-table` from the schemas that cfn-lint ships.
+//! `data/replacement.json` is made by `cargo xtask schema-tables` from the schemas that cfn-lint ships.
 use crate::prelude::*;
 use incline_model::plan::Replaces;
 use serde::Deserialize;
@@ -92,7 +92,7 @@ mod tests {
                 let kind = format!("AWS::{kind}");
                 assert!(
                     known.contains(kind.as_str()),
-                    "{kind} ({}): run `cargo xtask replacement-table`",
+                    "{kind} ({}): run `cargo xtask schema-tables`",
                     entry.path().display()
                 );
             }

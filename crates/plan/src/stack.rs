@@ -3,14 +3,58 @@ use crate::diff::differences;
 use crate::prelude::*;
 use crate::references::{outputs, references};
 use crate::replacement::Table;
-use crate::{Moved, digest, impact};
-use incline_model::desired::{Parameter, Stack};
-use incline_model::observed::DeployedStack;
-use incline_model::plan::{Change, Expectation, Impact, PropertyChange, Reason, Replaces, Step, Verb};
+use crate::{Moved, fingerprint, impact};
+use incline_model::desired::{Parameter, Roll, Stack};
+use incline_model::observed::{DeployedStack, Observed};
+use incline_model::plan::{Blocked, Change, Expectation, Impact, PropertyChange, Reason, Replaces, Step, Verb};
 use serde_json::{Value, json};
 
 /// What stands for a value that only AWS can tell.
 const LATER: &str = "(known after apply)";
+
+/// What is known of parameters' values while a plan is made.
+pub(crate) struct Seen<'a> {
+    pub(crate) observed: &'a Observed,
+    pub(crate) moved: &'a Moved,
+}
+
+impl Seen<'_> {
+    /// The value that a parameter will have, where it is known before the plan is carried out.
+    fn value<'v>(&'v self, parameter: &'v Parameter) -> Option<&'v str> {
+        match parameter {
+            Parameter::Value(value) => Some(value),
+            Parameter::Output { stack, output } if !self.moves(stack, output) => self.observed.output(stack, output),
+            Parameter::Output { .. } => None,
+        }
+    }
+
+    fn moves(&self, stack: &str, output: &str) -> bool {
+        self.moved.contains(&(stack.to_owned(), output.to_owned()))
+    }
+
+    /// Why a stack's parameters will have no value: a stack that is not there, and that this plan does not make.
+    pub(crate) fn unresolved(&self, stack: &Stack) -> Option<Blocked> {
+        let missing: Vec<String> = stack
+            .parameters
+            .iter()
+            .filter_map(|(name, parameter)| match parameter {
+                Parameter::Output { stack, output }
+                    if !self.moves(stack, output) && self.observed.output(stack, output).is_none() =>
+                {
+                    Some(format!("the parameter {name} takes {output} of {stack}"))
+                }
+                _ => None,
+            })
+            .collect();
+        (!missing.is_empty()).then(|| Blocked {
+            target: stack.name.clone(),
+            cause: "it takes values from stacks that are not there, and that this plan does not make".to_owned(),
+            details: missing,
+            hint: "plan and apply the other site too, or leave out its peering".to_owned(),
+            busy: false,
+        })
+    }
+}
 
 /// A template's resources by logical id.
 pub(crate) fn resources(template: &Value) -> BTreeMap<&str, &Value> {
@@ -45,14 +89,30 @@ pub(crate) fn create(stack: &Stack) -> Step {
     Step {
         target: stack.name.clone(),
         stage: stack.stage,
+        order: 0,
+        needs: Vec::new(),
         verb: Verb::Create,
         reason: Reason::Missing,
         impact: Impact::None,
         nodes: nodes(&stack.template),
         expectation: Expectation::Absent,
+        mend: None,
+        roll: None,
+        release: Vec::new(),
         changes,
         settings: Vec::new(),
         files: Vec::new(),
+    }
+}
+
+/// A step that changes nothing of a stack: something is done before it, or after it.
+pub(crate) fn nothing(stack: &Stack, deployed: &DeployedStack) -> Step {
+    Step {
+        verb: Verb::Update,
+        reason: Reason::Changed,
+        expectation: Expectation::Seen(fingerprint(deployed)),
+        changes: Vec::new(),
+        ..create(stack)
     }
 }
 
@@ -76,9 +136,9 @@ fn created(id: &str, resource: &Value, reason: Reason) -> Change {
     }
 }
 
-/// A resource that goes.
-pub(crate) fn removed(id: &str, resource: &Value, reason: Reason) -> Change {
-    let (kind, retained) = (kind_of(resource), is_retained(resource, "DeletionPolicy"));
+/// A resource that goes; `released` says that it goes though its template would retain it.
+pub(crate) fn removed(id: &str, resource: &Value, reason: Reason, released: bool) -> Change {
+    let (kind, retained) = (kind_of(resource), is_retained(resource, "DeletionPolicy") && !released);
     Change {
         resource: id.to_owned(),
         impact: impact::of(&kind, Verb::Remove, retained, &[]),
@@ -92,7 +152,13 @@ pub(crate) fn removed(id: &str, resource: &Value, reason: Reason) -> Change {
 
 /// The step that changes a stack, if there is anything to change. `moved` holds the outputs that will have another
 /// value, and gains this stack's.
-pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, moved: &mut Moved) -> Option<Step> {
+pub(crate) fn update(
+    stack: &Stack,
+    deployed: &DeployedStack,
+    table: &Table,
+    observed: &Observed,
+    moved: &mut Moved,
+) -> Option<Step> {
     let (old, new) = (resources(&deployed.template), resources(&stack.template));
     let mut changes: BTreeMap<String, Change> = BTreeMap::new();
     for (id, resource) in &new {
@@ -108,10 +174,10 @@ pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, mov
     }
     for (id, resource) in &old {
         if !new.contains_key(id) {
-            changes.insert((*id).to_owned(), removed(id, resource, Reason::Unwanted));
+            changes.insert((*id).to_owned(), removed(id, resource, Reason::Unwanted, false));
         }
     }
-    let settings = settings(stack, deployed);
+    let settings = settings(stack, deployed, &Seen { observed, moved });
     let moved_parameters: BTreeSet<String> = stack
         .parameters
         .iter()
@@ -134,22 +200,24 @@ pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, mov
         }
     }
     let output_changes = differences(deployed.template.get("Outputs"), stack.template.get("Outputs"));
-    if changes.is_empty() && settings.is_empty() && output_changes.is_empty() {
+    let outdated = matches!(stack.roll, Roll::Refresh(_)) && !deployed.outdated.is_empty();
+    if changes.is_empty() && settings.is_empty() && output_changes.is_empty() && !outdated {
         return None;
     }
     let changes: Vec<Change> = changes.into_values().collect();
+    let worst = changes.iter().map(|change| change.impact).max().unwrap_or(Impact::None);
+    let rolls = changes.iter().any(|change| change.impact == Impact::RollsNodes) || outdated;
+    let reason = if changes.is_empty() && outdated {
+        Reason::Outdated
+    } else if changes.iter().all(|change| change.reason == Reason::Follows) && !changes.is_empty() {
+        Reason::Follows
+    } else {
+        Reason::Changed
+    };
     Some(Step {
-        target: stack.name.clone(),
-        stage: stack.stage,
-        verb: Verb::Update,
-        reason: if changes.iter().all(|change| change.reason == Reason::Follows) && !changes.is_empty() {
-            Reason::Follows
-        } else {
-            Reason::Changed
-        },
-        impact: changes.iter().map(|change| change.impact).max().unwrap_or(Impact::None),
-        nodes: nodes(&stack.template),
-        expectation: Expectation::Template(digest(&deployed.body)),
+        reason,
+        impact: if outdated { worst.max(Impact::RollsNodes) } else { worst },
+        roll: (rolls && stack.roll != Roll::CloudFormation).then(|| stack.roll.clone()),
         changes,
         settings: settings
             .into_iter()
@@ -160,7 +228,7 @@ pub(crate) fn update(stack: &Stack, deployed: &DeployedStack, table: &Table, mov
                 replaces: Replaces::Never,
             }))
             .collect(),
-        files: Vec::new(),
+        ..nothing(stack, deployed)
     })
 }
 
@@ -270,41 +338,46 @@ fn follow(
     }
 }
 
-/// The stack's own tags and parameters that differ, where those of the deployed one are known.
-fn settings(stack: &Stack, deployed: &DeployedStack) -> Vec<PropertyChange> {
-    let change = |group: &str, (path, before, after): crate::diff::Difference| PropertyChange {
-        path: format!("{group}.{}", path.join(".")),
-        before,
-        after,
-        replaces: Replaces::Never,
-    };
+/// The stack's own tags, parameters, policy and protection that differ, where those of the deployed one are known.
+fn settings(stack: &Stack, deployed: &DeployedStack, seen: &Seen<'_>) -> Vec<PropertyChange> {
+    let change = |path: String, before, after| PropertyChange { path, before, after, replaces: Replaces::Never };
     let mut changes = Vec::new();
     if let Some(tags) = &deployed.tags {
-        changes.extend(
-            differences(Some(&json!(tags)), Some(&json!(stack.tags)))
-                .into_iter()
-                .map(|difference| change("Tags", difference)),
-        );
+        let found = differences(Some(&json!(tags)), Some(&json!(stack.tags)));
+        changes.extend(found.into_iter().map(|(path, a, b)| change(format!("Tags.{}", path.join(".")), a, b)));
     }
     if let Some(parameters) = &deployed.parameters {
         let names: BTreeSet<&String> = parameters.keys().chain(stack.parameters.keys()).collect();
         for name in names {
             let (before, after) = (parameters.get(name), stack.parameters.get(name));
-            if before != after {
+            let same = match (before, after) {
+                // A value that only comes with the plan itself is told where it is used.
+                (Some(Parameter::Value(value)), Some(wish @ Parameter::Output { stack, output })) => {
+                    seen.moves(stack, output) || seen.value(wish).is_none_or(|known| known == value)
+                }
+                _ => before == after,
+            };
+            if !same {
                 let show = |parameter: Option<&Parameter>| {
-                    parameter.map(|parameter| match parameter {
-                        Parameter::Value(value) => json!(value),
-                        Parameter::Output { stack, output } => json!(format!("{output} of {stack}")),
+                    parameter.map(|parameter| match (seen.value(parameter), parameter) {
+                        (Some(value), _) => json!(value),
+                        (None, Parameter::Value(value)) => json!(value),
+                        (None, Parameter::Output { stack, output }) => json!(format!("{output} of {stack}")),
                     })
                 };
-                changes.push(PropertyChange {
-                    path: format!("Parameters.{name}"),
-                    before: show(before),
-                    after: show(after),
-                    replaces: Replaces::Never,
-                });
+                changes.push(change(format!("Parameters.{name}"), show(before), show(after)));
             }
         }
+    }
+    if let Some(policy) = &deployed.policy
+        && policy.as_ref() != Some(&stack.policy)
+    {
+        changes.push(change("StackPolicy".to_owned(), policy.clone(), Some(stack.policy.clone())));
+    }
+    if let Some(protected) = deployed.protected
+        && protected != stack.protected
+    {
+        changes.push(change("TerminationProtection".to_owned(), Some(json!(protected)), Some(json!(stack.protected))));
     }
     changes
 }

@@ -4,7 +4,7 @@ use crate::templates::logical_id;
 use incline_model::desired::Parameter;
 use incline_model::inventory::aws::{
     Balancer, BreakGlass, DeadPeer, Exposure, FlowLogInterval, HealthProtocol, ListenerProtocol, Pool, Routing,
-    TlsPolicy, Traffic, TunnelStart,
+    TlsPolicy, Traffic, TunnelStart, UpdateBy,
 };
 use incline_model::lock;
 use incline_model::region;
@@ -366,6 +366,7 @@ pub(crate) fn pool(site: &Aws, pool: &Pool) -> Value {
             "inService": Aws::nodes_in_service(pool), "batch": pool.update.batch,
             "pause": format!("PT{}M", pool.update.pause_minutes), "creationTimeout": format!("PT{creation_minutes}M"),
             "rootVolumeGib": pool.root_volume_gib, "dataVolumes": data_volumes(pool), "policies": policies,
+            "refreshed": pool.update.by == UpdateBy::InstanceRefresh,
         },
         "tags": tags, "balancers": balancers, "subnets": subnets,
     })

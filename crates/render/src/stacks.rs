@@ -4,9 +4,11 @@ use crate::prelude::*;
 use crate::templates::Templates;
 use crate::{Error, node};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use incline_model::desired::{Artifact, Desired, INLINE_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES, Parameter, Stack, Stage};
+use incline_model::desired::{
+    Artifact, Desired, INLINE_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES, Member, Parameter, Refresh, Roll, Stack, Stage,
+};
 use incline_model::estate::Estate;
-use incline_model::inventory::aws::Exposure;
+use incline_model::inventory::aws::{Exposure, UpdateBy};
 use incline_model::site::{Aws, PeerOther, Site};
 use incline_model::yaml;
 use serde_json::{Value, json};
@@ -45,8 +47,9 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
     builder.stack("endpoints", Stage::Edge, "stacks/endpoints.yaml", context::endpoints(site))?;
     builder.stack("data", Stage::Data, "stacks/data.yaml", context::data(site))?;
 
+    let api_balancer = format!("{}-api", site.typed().name);
     let api = json!({
-        "name": format!("{}-api", site.typed().name), "scheme": context::scheme(&site.typed().api.exposure),
+        "name": api_balancer, "scheme": context::scheme(&site.typed().api.exposure),
         "subnets": context::subnets(site, &site.typed().api.exposure, "Isolated"),
     });
     builder.stack("api", Stage::Balancers, "stacks/api.yaml", api)?;
@@ -65,6 +68,16 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
             "member": context::member(&member), "instanceType": control_plane.instance_type, "rootVolumeGib": control_plane.root_volume_gib, "userData": user_data,
         });
         builder.stack(&role, Stage::ControlPlane, "stacks/control-plane.yaml", values)?;
+        builder.rolled_by(Roll::Member(Member {
+            name: member.zone.letter().to_owned(),
+            members: site.members().len(),
+            balancer: api_balancer.clone(),
+            volume: Parameter::Output {
+                stack: format!("{}-data", site.typed().name),
+                output: format!("Volume{}Id", context::zone_id(&member.zone)),
+            },
+            precheck: control_plane.precheck.iter().map(ToString::to_string).collect(),
+        }));
     }
     for pool in &site.typed().pools {
         let role = format!("pool-{}", pool.name);
@@ -72,6 +85,15 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
         let user_data = builder.node("nodes/worker.yaml", &role, &context::worker_node(site, pool, &stack))?;
         let values = with(context::pool(site, pool), json!({ "userData": user_data }));
         builder.stack(&role, Stage::Pools, "stacks/pool.yaml", values)?;
+        if pool.update.by == UpdateBy::InstanceRefresh {
+            builder.rolled_by(Roll::Refresh(Refresh {
+                group: stack,
+                min_healthy_percent: pool.update.min_healthy_percent,
+                warmup_seconds: u16::from(pool.update.pause_minutes) * 60,
+                checkpoints: pool.update.checkpoints.clone(),
+                checkpoint_minutes: pool.update.checkpoint_minutes,
+            }));
+        }
     }
     builder.stacks.sort_by(|a, b| (a.stage, &a.name).cmp(&(b.stage, &b.name)));
     let notes = notes(site, &builder.stacks);
@@ -154,9 +176,44 @@ impl Builder<'_> {
         let mut tags: BTreeMap<String, String> =
             self.site.typed().tags.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
         tags.insert("incline:site".to_owned(), self.site.typed().name.to_string());
-        self.stacks.push(Stack { name, stage, body, template: parsed, parameters, tags });
+        self.stacks.push(Stack {
+            policy: policy(&parsed),
+            name,
+            stage,
+            body,
+            template: parsed,
+            parameters,
+            tags,
+            protected: self.site.typed().termination_protection,
+            roll: Roll::CloudFormation,
+        });
         Ok(())
     }
+
+    /// Says who replaces the machines of the stack that was rendered last.
+    fn rolled_by(&mut self, roll: Roll) {
+        if let Some(stack) = self.stacks.last_mut() {
+            stack.roll = roll;
+        }
+    }
+}
+
+/// The stack policy: what is retained is neither replaced nor removed, unless a plan names it
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/protect-stack-resources.html>).
+fn policy(template: &Value) -> Value {
+    let retained: Vec<String> = template
+        .get("Resources")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(_, resource)| resource.get("DeletionPolicy").and_then(Value::as_str) == Some("Retain"))
+        .map(|(id, _)| format!("LogicalResourceId/{id}"))
+        .collect();
+    let mut statements = vec![json!({ "Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*" })];
+    if !retained.is_empty() {
+        statements.push(json!({ "Effect": "Deny", "Action": ["Update:Replace", "Update:Delete"], "Principal": "*", "Resource": retained }));
+    }
+    json!({ "Statement": statements })
 }
 
 #[cfg(test)]

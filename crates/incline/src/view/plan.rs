@@ -1,8 +1,12 @@
 //! A plan as text: what happens to what, why, and what that does; the summary last.
-use super::style;
+use super::{count, style};
+use crate::live::Judgements;
+use incline_model::desired::Roll;
 use incline_model::plan::{
-    Basis, Change, FileChange, Impact, Plan, PropertyChange, Reason, Replaces, SitePlan, Step, Totals, Verb,
+    Basis, Blocked, Change, FileChange, Impact, Mend, Plan, PropertyChange, Reason, Replaces, SitePlan, Step, Totals,
+    Verb, Way,
 };
+use incline_plan::Judged;
 use serde_json::Value;
 
 /// Properties that tell a reader most about a new resource, in order of use.
@@ -59,6 +63,12 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
             style::dim(&format!("unchanged: {}", count(site.unchanged.len(), "stack")))
         ));
     }
+    if !site.blocked.is_empty() {
+        text.push_str(&format!("\n  {}\n", style::red("cannot be planned")));
+        for blocked in &site.blocked {
+            blocked_text(text, blocked);
+        }
+    }
     if !site.notes.is_empty() && !site.steps.is_empty() {
         text.push_str(&format!("\n  {}\n", style::dim("to know")));
         for note in &site.notes {
@@ -66,6 +76,46 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
         }
     }
     text.push('\n');
+}
+
+fn blocked_text(text: &mut String, blocked: &Blocked) {
+    text.push_str(&format!("  {} {}: {}\n", style::red("!"), blocked.target, blocked.cause));
+    for detail in &blocked.details {
+        text.push_str(&format!("      {detail}\n"));
+    }
+    text.push_str(&format!("      {}{}\n", style::yellow("hint: "), blocked.hint));
+}
+
+/// What is done first, to a stack that an earlier operation left unfinished.
+fn mend_text(text: &mut String, mend: &Mend) {
+    let way = match mend.way {
+        Way::DeleteEmpty => "the stack, which holds nothing, is deleted first",
+        Way::RollBack => "what failed is rolled back first",
+        Way::ContinueRollback => "its rollback is taken up again first",
+        Way::FinishDeletion => "its deletion is taken up again first",
+    };
+    text.push_str(&format!("      {} is {}: {way}\n", style::yellow("!"), mend.state));
+    for line in &mend.because {
+        text.push_str(&format!("          {line}\n"));
+    }
+    if !mend.without.is_empty() {
+        text.push_str(&format!("          passing over {}\n", mend.without.join(", ")));
+    }
+}
+
+/// Who replaces the machines, where it is not CloudFormation alone.
+fn roll_text(text: &mut String, roll: &Roll) {
+    let how = match roll {
+        Roll::CloudFormation => return,
+        Roll::Refresh(refresh) => {
+            format!("instance refresh of {}, at least {} % healthy", refresh.group, refresh.min_healthy_percent)
+        }
+        Roll::Member(member) => {
+            let check = if member.precheck.is_empty() { "" } else { "precheck, " };
+            format!("alone, after: all other members answer, {check}snapshot of member {}'s disk", member.name)
+        }
+    };
+    text.push_str(&format!("      {} {how}\n", style::yellow("~")));
 }
 
 fn step_text(text: &mut String, step: &Step, full: bool, width: usize) {
@@ -81,6 +131,12 @@ fn step_text(text: &mut String, step: &Step, full: bool, width: usize) {
     let gap = width.saturating_sub(2 + 2 + step.target.chars().count() + right.chars().count()).max(2);
     let right = if step.impact >= Impact::InterruptsTraffic { style::red(&right) } else { right };
     text.push_str(&format!("{left}{}{right}\n", " ".repeat(gap)));
+    if let Some(mend) = &step.mend {
+        mend_text(text, mend);
+    }
+    if let Some(roll) = &step.roll {
+        roll_text(text, roll);
+    }
     let widest =
         |of: fn(&Change) -> &str| step.changes.iter().map(|change| of(change).chars().count()).max().unwrap_or(0);
     let columns = (widest(|change| &change.resource), widest(kind));
@@ -223,6 +279,7 @@ fn reason(reason: Reason) -> &'static str {
         Reason::Changed => "",
         Reason::Follows => "follows",
         Reason::Unwanted => "is no longer in the inventory",
+        Reason::Outdated => "runs from what was before",
     }
 }
 
@@ -239,12 +296,11 @@ fn impact(step: &Step) -> String {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
 fn summary(plan: &Plan) -> String {
     if plan.is_empty() {
+        if plan.blocked().next().is_some() {
+            return format!("{} What can be planned is as the inventories say.\n", style::bold("Nothing to do."));
+        }
         return format!(
             "{} {} as the inventories say.\n",
             style::bold("Nothing to do."),
@@ -259,7 +315,7 @@ fn summary(plan: &Plan) -> String {
         .map_or(String::new(), |step| format!("Worst: {}, by {}.\n", impact(step), step.target));
     let basis = match plan.basis {
         Basis::Nothing => "Offline: as if nothing existed.\n",
-        Basis::Folder => "",
+        Basis::Folder | Basis::Live => "",
     };
     format!(
         "{worst}{basis}{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.\n",
@@ -271,4 +327,49 @@ fn summary(plan: &Plan) -> String {
         sum(|t| t.replace),
         sum(|t| t.remove),
     )
+}
+
+/// What CloudFormation itself would do, where it was asked.
+pub(crate) fn judged(judgements: &Judgements) -> String {
+    if judgements.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", style::bold("What CloudFormation would do"));
+    for (target, judgement) in judgements {
+        match judgement {
+            Err(why) => text.push_str(&format!("  {target}  {}\n", style::dim(&format!("not asked: {why}")))),
+            Ok((surprises, judged)) => {
+                text.push_str(&format!("  {target}  {}\n", count(judged.len(), "resource")));
+                for change in judged {
+                    judged_text(&mut text, change);
+                }
+                for surprise in surprises {
+                    text.push_str(&format!(
+                        "      {}\n",
+                        style::red(&format!("! {surprise}, which the plan does not name"))
+                    ));
+                }
+            }
+        }
+    }
+    text
+}
+
+fn judged_text(text: &mut String, change: &Judged) {
+    let note = match change.replaces {
+        Replaces::Always => style::magenta("  made anew"),
+        Replaces::Perhaps => style::dim("  perhaps made anew"),
+        Replaces::Never => String::new(),
+    };
+    let kind = change.kind.strip_prefix("AWS::").unwrap_or(&change.kind);
+    text.push_str(&format!("      {} {}  {}{note}\n", sign(change.verb), change.resource, style::dim(kind)));
+    for (path, before, after) in &change.properties {
+        let values = match (before, after) {
+            (None, None) => String::new(),
+            (before, after) => {
+                format!(": {} → {}", before.as_deref().unwrap_or("nothing"), after.as_deref().unwrap_or("nothing"))
+            }
+        };
+        text.push_str(&format!("          {}\n", style::dim(&format!("{path}{values}"))));
+    }
 }

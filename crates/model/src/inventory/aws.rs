@@ -1,7 +1,9 @@
 //! `kind: AwsSite`: a Kubernetes cluster in one AWS region, as CloudFormation stacks.
+mod access;
 mod balancer;
 mod network;
 
+pub use access::*;
 pub use balancer::*;
 pub use network::*;
 
@@ -68,6 +70,19 @@ pub struct AwsSite {
     /// How people reach a node when all else fails.
     #[serde(default)]
     pub break_glass: BreakGlass,
+    /// How incline signs in to the account. Default: the ordinary chain of credentials, as the AWS CLI has it.
+    #[serde(default)]
+    pub access: Access,
+    /// Whether AWS refuses to delete the site's stacks. `incline destroy` wants it off first, and applied.
+    #[serde(default = "yes")]
+    pub termination_protection: bool,
+    /// What nightly drift checks pass over.
+    #[serde(default)]
+    pub drift: Drift,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The kind of site.
@@ -134,6 +149,11 @@ pub struct ControlPlane {
     /// Snapshots of etcd in S3.
     #[serde(default)]
     pub snapshots: Snapshots,
+    /// A program, with its arguments, that must succeed on the machine that runs incline before each member is rolled.
+    /// It is run without a shell, with `INCLINE_SITE` and `INCLINE_MEMBER` in its environment.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub precheck: Vec<Line>,
 }
 
 fn forty() -> u16 {
@@ -263,11 +283,37 @@ pub struct UpdateStrategy {
     /// How long to wait for a new node's own signal, in minutes.
     #[schemars(range(min = 1, max = 60))]
     pub pause_minutes: u8,
+    /// Who replaces them.
+    pub by: UpdateBy,
+    /// For `instanceRefresh`: shares of the nodes, in percent and rising, after which it stops to be looked at.
+    #[schemars(inner(range(min = 1, max = 100)), length(max = 10))]
+    pub checkpoints: Vec<u8>,
+    /// For `instanceRefresh`: how long it stops at a checkpoint, in minutes.
+    #[schemars(range(min = 1, max = 1440))]
+    pub checkpoint_minutes: u16,
+}
+
+/// Who replaces a pool's nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum UpdateBy {
+    /// CloudFormation's rolling update: waits for each new node's signal, and rolls back if it stays out.
+    #[default]
+    CloudFormation,
+    /// Auto Scaling's instance refresh: honours lifecycle hooks, stops at checkpoints, can be cancelled.
+    InstanceRefresh,
 }
 
 impl Default for UpdateStrategy {
     fn default() -> Self {
-        Self { batch: 1, min_healthy_percent: 90, pause_minutes: 15 }
+        Self {
+            batch: 1,
+            min_healthy_percent: 90,
+            pause_minutes: 15,
+            by: UpdateBy::CloudFormation,
+            checkpoints: Vec::new(),
+            checkpoint_minutes: 10,
+        }
     }
 }
 

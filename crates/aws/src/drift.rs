@@ -1,0 +1,326 @@
+//! What no longer holds: CloudFormation's own drift detection, reads of incline's own for what it cannot see, and what the
+//! inventory is ahead by. Nothing is changed. What nobody looked at is told as such, never as in sync.
+mod applied;
+mod compare;
+mod detect;
+mod guards;
+mod machines;
+mod network;
+
+use crate::error::Error;
+use crate::session::Session;
+use applied::{Applied, Resource};
+use futures_util::future::join_all;
+use incline_model::desired::Desired;
+use incline_model::drift::{Finding, SiteDrift, State};
+use incline_model::inventory::aws::{Ignore, matches};
+use incline_model::observed::{Condition, Observed};
+use incline_model::plan::{SitePlan, Verb};
+use incline_model::site::Aws;
+use std::collections::BTreeSet;
+
+/// From what age on a machine image is told of, in days: Flatcar unpublishes its images after nine months, and a group that
+/// names one can then launch nothing.
+pub(crate) const OLD_IMAGE_DAYS: u64 = 183;
+/// How long before its end a certificate is told of, in days.
+pub(crate) const CERTIFICATE_DAYS: u64 = 30;
+
+/// What looking gathers.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    findings: Vec<Finding>,
+    /// Resources that were looked at, by stack and logical id.
+    seen: BTreeSet<(String, String)>,
+}
+
+impl Gathered {
+    fn finding(&mut self, resource: &Resource, state: State) {
+        self.seen.insert((resource.stack.clone(), resource.id.clone()));
+        self.findings.push(Finding {
+            target: resource.stack.clone(),
+            resource: resource.id.clone(),
+            kind: resource.kind.clone(),
+            physical: resource.physical.clone(),
+            state,
+        });
+    }
+
+    /// A property that is not as it was applied.
+    pub(crate) fn drifted(
+        &mut self,
+        resource: &Resource,
+        property: &str,
+        expected: impl ToString,
+        actual: impl ToString,
+    ) {
+        let (property, expected, actual) = (property.to_owned(), expected.to_string(), actual.to_string());
+        self.finding(resource, State::Drifted { property, expected, actual });
+    }
+
+    /// Something that is there no more.
+    pub(crate) fn gone(&mut self, resource: &Resource) {
+        self.drifted(resource, "", "there", "gone");
+    }
+
+    pub(crate) fn warn(&mut self, resource: &Resource, what: String) {
+        self.finding(resource, State::Warning { what });
+    }
+
+    /// A resource that was looked at.
+    pub(crate) fn looked_at(&mut self, resource: &Resource) {
+        self.seen.insert((resource.stack.clone(), resource.id.clone()));
+    }
+
+    /// A read that failed. Without the right to look, nobody looked; otherwise looking failed.
+    pub(crate) fn failed(&mut self, resource: &Resource, error: &Error) {
+        let why = error.to_string();
+        let state = if error.is_denied() { State::Unchecked { why } } else { State::Error { why } };
+        self.finding(resource, state);
+    }
+}
+
+impl Session {
+    /// Looks for drift in a site. `observed` and `plan` are a look at it; `today` is a day as RFC 3339 writes it.
+    pub async fn drift(
+        &self,
+        site: &Aws,
+        desired: &Desired,
+        observed: &Observed,
+        plan: &SitePlan,
+        place: &str,
+        today: &str,
+    ) -> SiteDrift {
+        let mut gathered = Gathered::default();
+        for blocked in &plan.blocked {
+            let state = State::Error { why: format!("{}; {}", blocked.cause, blocked.hint) };
+            gathered.findings.push(of_stack(&blocked.target, state));
+        }
+        let applied = self.applied(observed, &mut gathered).await;
+        let settled: Vec<&str> = observed
+            .stacks
+            .iter()
+            .filter(|(_, stack)| stack.status.condition() == Condition::Settled)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let (detected, network, machines, guards) = tokio::join!(
+            self.detect(&settled, &applied),
+            self.look_at_network(&applied),
+            self.look_at_machines(site, &applied, today),
+            self.look_at_guards(&applied, today),
+        );
+        let mut told = BTreeSet::new();
+        // What incline reads itself it reads more closely: of a property that both see, one finding is enough.
+        for part in [network, machines, guards, detected] {
+            gathered.seen.extend(part.seen);
+            for finding in part.findings {
+                let property = match &finding.state {
+                    State::Drifted { property, .. } => property.split('.').next().unwrap_or_default().to_owned(),
+                    _ => String::new(),
+                };
+                let class = finding.state.class();
+                if told.insert((
+                    finding.target.clone(),
+                    finding.resource.clone(),
+                    property,
+                    class,
+                    finding.state.clone(),
+                )) {
+                    gathered.findings.push(finding);
+                }
+            }
+        }
+        let mut findings = gathered.findings;
+        findings.extend(pending(plan));
+        let of_class = |findings: &[Finding], resource: &Resource, classes: &[&str]| {
+            findings.iter().any(|finding| {
+                finding.target == resource.stack
+                    && finding.resource == resource.id
+                    && classes.contains(&finding.state.class())
+            })
+        };
+        let mut in_sync = 0;
+        let mut unchecked = Vec::new();
+        for resource in &applied.resources {
+            if of_class(&findings, resource, &["drifted", "error", "unchecked"]) {
+                continue;
+            }
+            if gathered.seen.contains(&(resource.stack.clone(), resource.id.clone())) {
+                in_sync += 1;
+            } else {
+                let why =
+                    "CloudFormation cannot check resources of this type, and incline does not read them".to_owned();
+                unchecked.push(Finding {
+                    target: resource.stack.clone(),
+                    resource: resource.id.clone(),
+                    kind: resource.kind.clone(),
+                    physical: resource.physical.clone(),
+                    state: State::Unchecked { why },
+                });
+            }
+        }
+        findings.extend(unchecked);
+        let findings = ignoring(findings, &site.typed().drift.ignore, today);
+        SiteDrift { site: desired.site.to_string(), place: place.to_owned(), in_sync, findings }
+    }
+
+    /// Which of the site's machines run, and what a reader should know of them.
+    ///
+    /// # Errors
+    /// They cannot be looked at.
+    pub async fn site_nodes(&self, site: &Aws, today: &str) -> Result<(Vec<crate::Node>, Vec<String>), Error> {
+        let typed = site.typed();
+        let pools = typed.pools.iter().map(|pool| format!("{}-pool-{}", typed.name, pool.name));
+        let members = site.members();
+        let members = members.iter().map(|member| format!("{}-control-plane-{}", typed.name, member.zone.letter()));
+        let groups: Vec<String> = members.chain(pools).collect();
+        let nodes = self.nodes(&groups).await?;
+        let mut warnings = Vec::new();
+        for pool in &typed.pools {
+            let group = format!("{}-pool-{}", typed.name, pool.name);
+            let zones: Vec<usize> = site
+                .pool_zones(pool)
+                .iter()
+                .map(|zone| nodes.iter().filter(|node| node.group == group && node.zone == zone.as_str()).count())
+                .collect();
+            if let (Some(least), Some(most)) = (zones.iter().min(), zones.iter().max())
+                && most - least > 1
+            {
+                let names: Vec<String> =
+                    site.pool_zones(pool).iter().zip(&zones).map(|(zone, number)| format!("{zone} {number}")).collect();
+                warnings.push(format!("{group} is out of balance: {}", names.join(", ")));
+            }
+        }
+        let image = site.pins().ami.id.as_str().to_owned();
+        if let Some(age) = self.image_age(&image, today).await? {
+            if age >= OLD_IMAGE_DAYS {
+                warnings.push(format!(
+                    "the machine image {image} is {age} days old; Flatcar unpublishes images after nine months"
+                ));
+            }
+        } else {
+            warnings.push(format!("the machine image {image} is not there any more: no node can be launched from it"));
+        }
+        Ok((nodes, warnings))
+    }
+}
+
+fn of_stack(target: &str, state: State) -> Finding {
+    Finding {
+        target: target.to_owned(),
+        resource: String::new(),
+        kind: "AWS::CloudFormation::Stack".to_owned(),
+        physical: String::new(),
+        state,
+    }
+}
+
+/// What the inventory is ahead by: the plan, a line a stack. A setting that incline made and somebody unmade is drift.
+fn pending(plan: &SitePlan) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for step in &plan.steps {
+        let own = |path: &str| ["StackPolicy", "TerminationProtection"].contains(&path);
+        for setting in step.settings.iter().filter(|setting| own(&setting.path)) {
+            let show =
+                |value: &Option<serde_json::Value>| value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+            let state = State::Drifted {
+                property: setting.path.clone(),
+                expected: show(&setting.after),
+                actual: show(&setting.before),
+            };
+            findings.push(of_stack(&step.target, state));
+        }
+        if step.settings.iter().all(|setting| own(&setting.path)) && step.changes.is_empty() && step.roll.is_none() {
+            continue;
+        }
+        let verb = match step.verb {
+            Verb::Create => "is not there yet",
+            Verb::Remove => "is no longer wished for",
+            Verb::Update | Verb::Replace => "would be changed",
+        };
+        let what = format!("{verb}: {} resources; `incline plan` shows it", step.changes.len());
+        findings.push(of_stack(&step.target, State::Pending { what }));
+    }
+    findings
+}
+
+/// Passes over what the inventory bears, for as long as it does.
+fn ignoring(findings: Vec<Finding>, rules: &[Ignore], today: &str) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = findings
+        .into_iter()
+        .map(|mut finding| {
+            if let State::Drifted { property, expected, actual } = &finding.state {
+                let place = format!("{}/{}", finding.target, finding.resource);
+                let rule = rules.iter().find(|rule| {
+                    let fits = rule.property.as_ref().is_none_or(|pattern| matches(pattern.as_str(), property));
+                    fits && rule.until.as_str() >= today && matches(rule.place.as_str(), &place)
+                });
+                if let Some(rule) = rule {
+                    finding.state = State::Ignored {
+                        property: property.clone(),
+                        expected: expected.clone(),
+                        actual: actual.clone(),
+                        reason: rule.reason.to_string(),
+                        until: rule.until.to_string(),
+                    };
+                }
+            }
+            finding
+        })
+        .collect();
+    findings.sort();
+    findings
+}
+
+impl Session {
+    /// All resources that were applied, with their properties as far as they are known.
+    async fn applied(&self, observed: &Observed, gathered: &mut Gathered) -> Applied {
+        let looks = observed
+            .stacks
+            .iter()
+            .filter(|(_, stack)| stack.status.condition() == Condition::Settled)
+            .map(|(name, stack)| async move { (name, stack, self.resources(name).await) });
+        let mut applied = Applied::new(&self.account, &self.region);
+        for (name, stack, resources) in join_all(looks).await {
+            match resources {
+                Ok(resources) => applied.add(name, stack, &resources),
+                Err(error) => gathered.findings.push(of_stack(name, State::Error { why: error.to_string() })),
+            }
+        }
+        applied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(property: &str) -> Finding {
+        Finding {
+            target: "site-pool-x".into(),
+            resource: "Group".into(),
+            kind: "K".into(),
+            physical: "p".into(),
+            state: State::Drifted { property: property.into(), expected: "a".into(), actual: "b".into() },
+        }
+    }
+
+    fn rule(place: &str, property: Option<&str>, until: &str) -> Ignore {
+        Ignore {
+            place: place.parse().unwrap(),
+            property: property.map(|text| text.parse().unwrap()),
+            reason: "ticket 1".parse().unwrap(),
+            until: until.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn drift_is_borne_where_it_is_named_and_until_its_day() {
+        let class = |rules: &[Ignore]| ignoring(vec![finding("MaxSize")], rules, "2026-11-24")[0].state.class();
+        assert_eq!(class(&[]), "drifted");
+        assert_eq!(class(&[rule("site-pool-*/Group", None, "2026-11-24")]), "ignored");
+        assert_eq!(class(&[rule("site-pool-*/Group", None, "2026-11-23")]), "drifted");
+        assert_eq!(class(&[rule("site-pool-*/Group", Some("Max*"), "2027-01-01")]), "ignored");
+        assert_eq!(class(&[rule("site-pool-*/Group", Some("Min*"), "2027-01-01")]), "drifted");
+        assert_eq!(class(&[rule("other/*", None, "2027-01-01")]), "drifted");
+    }
+}

@@ -1,0 +1,275 @@
+//! The least rights that a command needs in a site's account, as IAM policies.
+//!
+//! What CloudFormation asks of the caller for each type of resource comes from the types' own schemas
+//! (`data/permissions.json`, made by `cargo xtask schema-tables`). Where a service knows resources by name, only the site's
+//! names are allowed.
+use incline_model::desired::Desired;
+use incline_model::site::Aws;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a command does with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rights {
+    /// `plan`: looks at stacks.
+    Plan,
+    /// `plan --change-sets`: lets CloudFormation judge, too.
+    ChangeSets,
+    /// `drift`: looks at everything.
+    Drift,
+    /// `apply`, `nodes`, `destroy`: changes.
+    Apply,
+}
+
+/// The largest managed policy that IAM takes, in characters without white space
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+const LARGEST: usize = 6_144;
+
+#[derive(Deserialize)]
+struct Table {
+    types: BTreeMap<String, Asked>,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    read: Vec<String>,
+    write: Vec<String>,
+}
+
+/// The policies that give a role the rights that a command needs: as many as IAM's limit of a policy's size asks for.
+///
+/// # Errors
+/// Never, unless the build shipped a broken table.
+pub fn policies(site: &Aws, desired: &Desired, rights: Rights) -> Result<Vec<Value>, serde_json::Error> {
+    let table: Table = serde_json::from_str(include_str!("../data/permissions.json"))?;
+    let mut actions: BTreeSet<String> = of_incline(rights).into_iter().map(ToOwned::to_owned).collect();
+    if rights >= Rights::Drift {
+        for kind in kinds(desired) {
+            let Some(asked) = table.types.get(&kind) else { continue };
+            actions.extend(asked.read.iter().cloned());
+            if rights == Rights::Apply {
+                actions.extend(asked.write.iter().cloned());
+            }
+        }
+    }
+    // A secret's value is read by machines and, for VPN keys, by CloudFormation; never by a look.
+    actions.remove("secretsmanager:GetSecretValue");
+    let mut statements: BTreeMap<(String, bool), BTreeSet<String>> = BTreeMap::new();
+    for action in actions {
+        let (service, name) = action.split_once(':').unwrap_or_default();
+        // Lists and most descriptions know no resource.
+        let everywhere = name.starts_with("Describe") || name.starts_with("List");
+        statements.entry((service.to_owned(), everywhere)).or_default().insert(action.clone());
+    }
+    let mut found: Vec<Value> = statements
+        .into_iter()
+        .map(|((service, everywhere), actions)| {
+            let scoped = (!everywhere).then(|| names(site, &service)).flatten();
+            let mut statement = json!({
+                "Sid": format!("{}{}", service.replace(|c: char| !c.is_ascii_alphanumeric(), ""), if everywhere { "Look" } else { "Do" }),
+                "Effect": "Allow",
+                "Action": actions,
+                "Resource": scoped.clone().map_or_else(|| json!("*"), |names| json!(names)),
+            });
+            // What has no names of the site's own is at least held to its region; IAM and Route 53 have none.
+            if scoped.is_none() && !["iam", "route53", "sts"].contains(&service.as_str()) {
+                statement["Condition"] = json!({ "StringEquals": { "aws:RequestedRegion": site.typed().region } });
+            }
+            statement
+        })
+        .collect();
+    let secrets = vpn_secrets(site);
+    if rights == Rights::Apply && !secrets.is_empty() {
+        found.push(json!({ "Sid": "vpnkeys", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets }));
+    }
+    Ok(packed(found))
+}
+
+/// What incline itself asks.
+fn of_incline(rights: Rights) -> Vec<&'static str> {
+    let mut actions = vec![
+        "autoscaling:DescribeAutoScalingGroups",
+        "cloudformation:DescribeStackEvents",
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetStackPolicy",
+        "cloudformation:GetTemplate",
+        "cloudformation:ListStackResources",
+        "kms:Decrypt",
+        "s3:GetObject",
+    ];
+    if rights == Rights::ChangeSets || rights == Rights::Apply {
+        actions.extend([
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:DeleteStack",
+            "cloudformation:DescribeChangeSet",
+            "cloudformation:TagResource",
+        ]);
+    }
+    if rights >= Rights::Drift {
+        actions.extend([
+            "acm:DescribeCertificate",
+            "cloudformation:DescribeStackDriftDetectionStatus",
+            "cloudformation:DescribeStackResourceDrifts",
+            "cloudformation:DetectStackDrift",
+            "cloudformation:DetectStackResourceDrift",
+            "ec2:DescribeImages",
+            "ec2:DescribeLaunchTemplateVersions",
+            "ec2:DescribeRouteTables",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeVpnConnections",
+            "ecr:DescribeRepositories",
+            "ecr:GetRepositoryPolicy",
+            "elasticloadbalancing:DescribeLoadBalancerAttributes",
+            "elasticloadbalancing:DescribeLoadBalancerPolicies",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "kms:DescribeKey",
+            "kms:GetKeyPolicy",
+            "kms:GetKeyRotationStatus",
+            "s3:GetBucketPolicy",
+            "s3:GetBucketPublicAccessBlock",
+            "s3:GetEncryptionConfiguration",
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetResourcePolicy",
+        ]);
+    }
+    if rights == Rights::Apply {
+        actions.extend([
+            "autoscaling:CancelInstanceRefresh",
+            "autoscaling:DescribeInstanceRefreshes",
+            "autoscaling:SetDesiredCapacity",
+            "autoscaling:StartInstanceRefresh",
+            "cloudformation:ContinueUpdateRollback",
+            "cloudformation:ExecuteChangeSet",
+            "cloudformation:RollbackStack",
+            "cloudformation:SetStackPolicy",
+            "cloudformation:UpdateTerminationProtection",
+            "ec2:CreateSnapshot",
+            "ec2:CreateTags",
+            "ec2:DescribeSnapshots",
+            "elasticloadbalancing:DescribeInstanceHealth",
+            "kms:GenerateDataKey",
+            "s3:PutObject",
+        ]);
+    }
+    actions
+}
+
+/// The types of a site's resources.
+fn kinds(desired: &Desired) -> BTreeSet<String> {
+    let resources = desired.stacks.iter().filter_map(|stack| stack.template.get("Resources")?.as_object());
+    resources
+        .flat_map(|map| map.values())
+        .filter_map(|resource| Some(resource.get("Type")?.as_str()?.to_owned()))
+        .collect()
+}
+
+/// The site's own names of a service's resources, where the service knows resources by name.
+fn names(site: &Aws, service: &str) -> Option<Vec<String>> {
+    let typed = site.typed();
+    let (name, account, region) = (&typed.name, &typed.account, &typed.region);
+    let here = |service: &str, resource: String| format!("arn:aws:{service}:{region}:{account}:{resource}");
+    Some(match service {
+        "autoscaling" => vec![here("autoscaling", format!("autoScalingGroup:*:autoScalingGroupName/{name}-*"))],
+        "cloudformation" => vec![here("cloudformation", format!("stack/{name}-*/*"))],
+        "cloudtrail" => vec![here("cloudtrail", format!("trail/incline-{name}"))],
+        "ecr" => {
+            let declared = typed.registry.repositories.iter().map(|repository| repository.name.to_string());
+            declared
+                .chain([format!("{name}/kubernetes/*")])
+                .map(|name| here("ecr", format!("repository/{name}")))
+                .collect()
+        }
+        "elasticloadbalancing" => vec![here("elasticloadbalancing", format!("loadbalancer/{name}-*"))],
+        "iam" => vec![
+            format!("arn:aws:iam::{account}:instance-profile/incline-{name}-*"),
+            format!("arn:aws:iam::{account}:role/incline-{name}-*"),
+        ],
+        "logs" => vec![here("logs", format!("log-group:/incline/{name}/*"))],
+        "s3" => vec![
+            format!("arn:aws:s3:::incline-{name}-{account}-*"),
+            format!("arn:aws:s3:::incline-{name}-{account}-*/*"),
+        ],
+        "secretsmanager" => vec![here("secretsmanager", format!("secret:{name}/*"))],
+        _ => return None,
+    })
+}
+
+/// The secrets that hold the VPN's keys, which CloudFormation reads with the caller's rights.
+fn vpn_secrets(site: &Aws) -> Vec<String> {
+    let typed = site.typed();
+    let tunnels = typed.vpn.iter().flat_map(|vpn| &vpn.connections).flat_map(|connection| &connection.tunnels);
+    let secrets: BTreeSet<String> = tunnels.map(|tunnel| tunnel.preshared_key.secret.to_string()).collect();
+    // Secrets Manager adds six characters to the name.
+    secrets
+        .iter()
+        .map(|secret| format!("arn:aws:secretsmanager:{}:{}:secret:{secret}-??????", typed.region, typed.account))
+        .collect()
+}
+
+/// Statements as few policies as hold them. A statement that is too large alone is cut.
+fn packed(statements: Vec<Value>) -> Vec<Value> {
+    let policy = |statements: &[Value]| json!({ "Version": "2012-10-17", "Statement": statements });
+    let size = |statements: &[Value]| policy(statements).to_string().chars().filter(|c| !c.is_whitespace()).count();
+    let mut pieces = Vec::new();
+    for statement in statements {
+        let actions = statement.get("Action").and_then(Value::as_array).cloned().unwrap_or_default();
+        if size(std::slice::from_ref(&statement)) <= LARGEST {
+            pieces.push(statement);
+            continue;
+        }
+        for (number, actions) in actions.chunks(100).enumerate() {
+            let mut piece = statement.clone();
+            piece["Sid"] = json!(format!("{}{}", statement["Sid"].as_str().unwrap_or_default(), number + 1));
+            piece["Action"] = json!(actions);
+            pieces.push(piece);
+        }
+    }
+    let mut policies: Vec<Vec<Value>> = Vec::new();
+    for piece in pieces {
+        match policies.last_mut() {
+            Some(last) if size(&[last.as_slice(), std::slice::from_ref(&piece)].concat()) <= LARGEST => {
+                last.push(piece)
+            }
+            _ => policies.push(vec![piece]),
+        }
+    }
+    policies.iter().map(|statements| policy(statements)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rendered_type_has_its_rights() {
+        let table: Table = serde_json::from_str(include_str!("../data/permissions.json")).unwrap();
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates/stacks");
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            for kind in text.lines().filter_map(|line| line.trim().strip_prefix("Type: AWS::")) {
+                let asked = table.types.get(&format!("AWS::{kind}"));
+                assert!(asked.is_some_and(|asked| !asked.write.is_empty()), "{kind}: run `cargo xtask schema-tables`");
+            }
+        }
+    }
+
+    #[test]
+    fn policies_are_cut_to_the_size_that_iam_takes() {
+        let actions: Vec<String> = (0..400).map(|number| format!("ec2:DoSomethingWithANumber{number}")).collect();
+        let cut = packed(vec![
+            json!({ "Sid": "a", "Effect": "Allow", "Action": actions, "Resource": "*" }),
+            json!({ "Sid": "b" }),
+        ]);
+        assert!(cut.len() > 1);
+        assert!(cut.iter().all(|policy| policy.to_string().len() <= LARGEST));
+        let kept: usize = cut
+            .iter()
+            .flat_map(|p| p["Statement"].as_array().unwrap())
+            .filter_map(|s| s.get("Action"))
+            .map(|a| a.as_array().unwrap().len())
+            .sum();
+        assert_eq!(kept, 400);
+    }
+}

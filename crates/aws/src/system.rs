@@ -1,0 +1,557 @@
+//! The System of stacks: a step is looked at and carried out.
+use crate::changeset::{Body, ChangeSet, Wish};
+use crate::error::Error;
+use crate::follow::End;
+use crate::session::Session;
+use crate::stacks::failed;
+use aws_sdk_cloudformation::operation::delete_stack::builders::DeleteStackFluentBuilder;
+use incline_exec::{Ended, Look, Say, Stop, System};
+use incline_model::desired::{Desired, Parameter, Roll, Stack};
+use incline_model::event::Trouble;
+use incline_model::observed::{Condition, DeployedStack, Observed};
+use incline_model::plan::{Expectation, Mend, Step, Verb, Way};
+use incline_plan::{Judged, Table, digest, fingerprint, is_fulfilled, surprises};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha512};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// A site's part of the system: who is asked, and what must be.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The site's session.
+    pub session: Session,
+    /// What the site must be; empty for a site that is to go.
+    pub desired: Desired,
+}
+
+/// The stacks of some sites.
+#[derive(Debug)]
+pub struct Stacks<'a> {
+    parts: BTreeMap<String, Part>,
+    table: &'a Table,
+    stop: Stop,
+    /// Outputs that are known, by stack.
+    outputs: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
+}
+
+impl<'a> Stacks<'a> {
+    /// The stacks of these sites; `observed` is what the plan was made against, by site.
+    pub fn new(
+        parts: BTreeMap<String, Part>,
+        observed: &BTreeMap<String, Observed>,
+        table: &'a Table,
+        stop: Stop,
+    ) -> Self {
+        let mut outputs: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for seen in observed.values() {
+            outputs.extend(seen.elsewhere.clone());
+            outputs.extend(seen.stacks.iter().filter_map(|(name, stack)| Some((name.clone(), stack.outputs.clone()?))));
+        }
+        Self { parts, table, stop, outputs: Mutex::new(outputs) }
+    }
+
+    /// The site of a stack: the longest name that begins the stack's.
+    fn part(&self, target: &str) -> Result<&Part, Trouble> {
+        self.parts
+            .iter()
+            .filter(|(site, _)| target.strip_prefix(site.as_str()).is_some_and(|rest| rest.starts_with('-')))
+            .max_by_key(|(site, _)| site.len())
+            .map(|(_, part)| part)
+            .ok_or_else(|| Trouble::new(format!("{target} belongs to no site of this run")))
+    }
+
+    fn known(&self, stack: &str) -> Option<BTreeMap<String, String>> {
+        self.outputs.lock().ok()?.get(stack).cloned()
+    }
+
+    fn learn(&self, stack: &str, outputs: Option<BTreeMap<String, String>>) {
+        if let Ok(mut known) = self.outputs.lock() {
+            match outputs {
+                Some(outputs) => drop(known.insert(stack.to_owned(), outputs)),
+                None => drop(known.remove(stack)),
+            }
+        }
+    }
+
+    /// An output of a stack, of whichever site.
+    async fn output(&self, stack: &str, output: &str) -> Result<Option<String>, Trouble> {
+        if let Some(value) = self.known(stack).and_then(|outputs| outputs.get(output).cloned()) {
+            return Ok(Some(value));
+        }
+        let Ok(part) = self.part(stack) else { return Ok(None) };
+        let outputs = part.session.outputs(stack).await.map_err(Trouble::from)?;
+        self.learn(stack, outputs.clone());
+        Ok(outputs.and_then(|outputs| outputs.get(output).cloned()))
+    }
+
+    async fn value(&self, parameter: &Parameter) -> Result<Option<String>, Trouble> {
+        match parameter {
+            Parameter::Value(value) => Ok(Some(value.clone())),
+            Parameter::Output { stack, output } => self.output(stack, output).await,
+        }
+    }
+
+    /// All parameters of a stack, none missing.
+    async fn parameters(&self, stack: &Stack) -> Result<BTreeMap<String, String>, Trouble> {
+        let mut values = BTreeMap::new();
+        for (name, parameter) in &stack.parameters {
+            match (self.value(parameter).await?, parameter) {
+                (Some(value), _) => drop(values.insert(name.clone(), value)),
+                (None, Parameter::Output { stack, output }) => {
+                    return Err(Trouble::new(format!(
+                        "the parameter {name} takes {output} of {stack}, which is not there"
+                    ))
+                    .hint("apply the other site too"));
+                }
+                (None, Parameter::Value(_)) => {}
+            }
+        }
+        Ok(values)
+    }
+
+    /// What is known of the stacks that a stack takes outputs of.
+    async fn observed(&self, stack: &Stack) -> Result<Observed, Trouble> {
+        let mut observed = Observed::default();
+        for parameter in stack.parameters.values() {
+            if let Parameter::Output { stack, output } = parameter
+                && let Some(value) = self.output(stack, output).await?
+            {
+                observed.elsewhere.entry(stack.clone()).or_default().insert(output.clone(), value);
+            }
+        }
+        Ok(observed)
+    }
+
+    async fn create_or_update(&self, part: &Part, step: &Step, say: &Say) -> Result<(), Ended> {
+        let target = step.target.as_str();
+        let stack = part
+            .desired
+            .stacks
+            .iter()
+            .find(|stack| stack.name == target)
+            .ok_or_else(|| Trouble::new(format!("{target} is not part of its site")))?;
+        let session = &part.session;
+        if let Some(mend) = &step.mend {
+            self.mend(session, target, mend, say).await?;
+        }
+        let there = session.describe(target).await?;
+        let is_new = there
+            .as_ref()
+            .is_none_or(|told| told.stack_status().is_some_and(|status| status.as_str() == "REVIEW_IN_PROGRESS"));
+        let own = |path: &str| ["StackPolicy", "TerminationProtection"].contains(&path);
+        if is_new || !step.changes.is_empty() || step.settings.iter().any(|setting| !own(&setting.path)) {
+            self.change(part, stack, step, is_new, say).await?;
+        }
+        self.set_policy(session, target, &stack.policy).await?;
+        self.protect(session, target, stack.protected).await?;
+        if let Some(Roll::Refresh(refresh)) = &step.roll {
+            session.refresh(target, refresh, &self.stop, say).await?;
+        }
+        Ok(())
+    }
+
+    /// Uploads what the stack and its machines fetch, makes the change set, compares it with the plan, carries it out and
+    /// follows it to its end.
+    async fn change(&self, part: &Part, stack: &Stack, step: &Step, is_new: bool, say: &Say) -> Result<(), Ended> {
+        let (target, session) = (step.target.as_str(), &part.session);
+        let wish = self.wish(part, stack, is_new, Some(say)).await?;
+        if !is_new {
+            self.set_policy(session, target, &exception(&stack.policy, step)).await?;
+        }
+        let change_set = session.change_set(&wish).await?;
+        if let Some(why) = &change_set.empty {
+            say.progress(target, format!("CloudFormation finds nothing to change: {why}"));
+            session.delete_change_set(target, &wish.name()).await?;
+            return Ok(());
+        }
+        let unexpected = surprises(step, &change_set.judged);
+        if !unexpected.is_empty() {
+            session.delete_change_set(target, &wish.name()).await?;
+            return Err(Trouble::new("CloudFormation would do what the plan does not name")
+                .details(unexpected)
+                .hint("nothing was changed. `incline plan --change-sets` shows what CloudFormation would do")
+                .into());
+        }
+        say.sent(target, format!("change set {}", change_set.id));
+        if let Some(Roll::Member(member)) = &step.roll {
+            let volume = self.value(&member.volume).await?.unwrap_or_default();
+            session.before_member(target, member, &volume, &wish.name(), &self.stop, say).await?;
+        }
+        let since = session.newest_event(&change_set.stack_id).await?;
+        session.execute(&change_set).await?;
+        let end = session.follow(target, &change_set.stack_id, since.as_deref(), &self.stop, say).await?;
+        succeeded(&end, &["CREATE_COMPLETE", "UPDATE_COMPLETE"])?;
+        if let Some(Roll::Member(member)) = &step.roll {
+            session.members_answer(target, member, false, &self.stop, say).await?;
+        }
+        Ok(())
+    }
+
+    /// What is asked of CloudFormation for a stack. With somebody to tell, what it needs in S3 is put there first.
+    async fn wish<'s>(
+        &self,
+        part: &Part,
+        stack: &'s Stack,
+        is_new: bool,
+        say: Option<&Say>,
+    ) -> Result<Wish<'s>, Ended> {
+        let mut body = Body::Inline(&stack.body);
+        if Body::is_large(stack) {
+            let sha512: String =
+                Sha512::digest(stack.body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+            let key = format!("templates/{sha512}.yaml");
+            let bucket = self.put(part, stack, &key, &stack.body, say).await?;
+            body = Body::Url { url: format!("{}/{key}", part.session.wire.bucket_url(&bucket)), sha512 };
+        }
+        let role = stack.name.strip_prefix(part.desired.site.as_str()).unwrap_or_default().trim_start_matches('-');
+        if say.is_some()
+            && let Some(artifact) = part.desired.artifacts.iter().find(|artifact| artifact.role == role)
+        {
+            self.put(part, stack, &artifact.key, &artifact.content, say).await?;
+        }
+        Ok(Wish {
+            stack: &stack.name,
+            body,
+            parameters: self.parameters(stack).await?,
+            tags: stack.tags.clone(),
+            is_new,
+        })
+    }
+
+    /// Puts an object into the site's artifact bucket, and gives the bucket.
+    async fn put(
+        &self,
+        part: &Part,
+        stack: &Stack,
+        key: &str,
+        content: &str,
+        say: Option<&Say>,
+    ) -> Result<String, Ended> {
+        let site = part.desired.site.as_str();
+        let bucket = self.output(&format!("{site}-data"), "ArtifactBucketName").await?;
+        let encryption = self.output(&format!("{site}-keys"), "DataKeyArn").await?;
+        let (Some(bucket), Some(encryption)) = (bucket, encryption) else {
+            return Err(Trouble::new(format!(
+                "{} needs {key} in S3, and the site's bucket is not there yet",
+                stack.name
+            ))
+            .hint(format!("a template of more than 51,200 bytes can only stand after {site}-data: make it smaller"))
+            .into());
+        };
+        if part.session.upload(&bucket, key, &encryption, content).await?
+            && let Some(say) = say
+        {
+            say.sent(&stack.name, format!("s3://{bucket}/{key}"));
+        }
+        Ok(bucket)
+    }
+
+    /// Lets CloudFormation judge a step, without carrying anything out: what it would do, or why it cannot be asked.
+    /// `keep` leaves the change set for a later apply.
+    ///
+    /// # Errors
+    /// The change set cannot be made.
+    pub async fn judge(&self, step: &Step, keep: bool) -> Result<Result<Vec<Judged>, String>, Trouble> {
+        let part = self.part(&step.target)?;
+        let Some(stack) = part.desired.stacks.iter().find(|stack| stack.name == step.target) else {
+            return Ok(Err("a removal has no change set".to_owned()));
+        };
+        if step.mend.is_some() {
+            return Ok(Err("an earlier operation must be mended first".to_owned()));
+        }
+        for parameter in stack.parameters.values() {
+            if let Parameter::Output { stack, output } = parameter
+                && self.output(stack, output).await?.is_none()
+            {
+                return Ok(Err(format!("it takes {output} of {stack}, which is not there yet")));
+            }
+        }
+        if Body::is_large(stack) {
+            return Ok(Err("its template goes through S3, and planning uploads nothing".to_owned()));
+        }
+        let is_new = step.verb == Verb::Create;
+        let wish = match self.wish(part, stack, is_new, None).await {
+            Ok(wish) => wish,
+            Err(Ended::Failed(trouble) | Ended::Interrupted(trouble)) => return Err(trouble),
+        };
+        let change_set = part.session.change_set(&wish).await.map_err(Trouble::from)?;
+        if !keep || change_set.empty.is_some() {
+            self.withdraw(&part.session, &wish, &change_set).await.map_err(Trouble::from)?;
+        }
+        Ok(Ok(change_set.judged))
+    }
+
+    /// Removes a change set, and the empty stack that it made.
+    async fn withdraw(&self, session: &Session, wish: &Wish<'_>, change_set: &ChangeSet) -> Result<(), Error> {
+        session.delete_change_set(wish.stack, &wish.name()).await?;
+        if wish.is_new
+            && let Some(told) = session.describe(&change_set.stack_id).await?
+            && told.stack_status().is_some_and(|status| status.as_str() == "REVIEW_IN_PROGRESS")
+        {
+            session
+                .cloudformation
+                .delete_stack()
+                .stack_name(&change_set.stack_id)
+                .send()
+                .await
+                .map_err(failed("DeleteStack"))?;
+        }
+        Ok(())
+    }
+
+    /// Brings a stack out of the state that an earlier operation left it in: to a state from which it can be changed, or
+    /// away.
+    async fn mend(&self, session: &Session, target: &str, mend: &Mend, say: &Say) -> Result<(), Ended> {
+        let Some(told) = session.describe(target).await? else { return Ok(()) };
+        let id = told.stack_id().unwrap_or(target).to_owned();
+        let since = session.newest_event(&id).await?;
+        let token = operation_token(mend, since.as_deref());
+        let request = match mend.way {
+            Way::ContinueRollback => {
+                let skip = (!mend.without.is_empty()).then(|| mend.without.clone());
+                let request = session.cloudformation.continue_update_rollback().stack_name(target);
+                let sent = request.set_resources_to_skip(skip).client_request_token(token).send().await;
+                sent.map(drop).map_err(failed("ContinueUpdateRollback"))
+            }
+            Way::RollBack => {
+                let request = session.cloudformation.rollback_stack().stack_name(target).client_request_token(token);
+                request.retain_except_on_create(true).send().await.map(drop).map_err(failed("RollbackStack"))
+            }
+            Way::DeleteEmpty | Way::FinishDeletion => {
+                self.protect(session, target, false).await?;
+                let retain = (!mend.without.is_empty()).then(|| mend.without.clone());
+                let request = session.cloudformation.delete_stack().stack_name(&id).client_request_token(token);
+                delete(request.set_retain_resources(retain)).await
+            }
+        };
+        request?;
+        say.sent(target, format!("{} (was {})", told_way(mend.way), mend.state));
+        let end = session.follow(target, &id, since.as_deref(), &self.stop, say).await?;
+        match (mend.way, end.status.as_str()) {
+            // What was never whole is rolled back to nothing, and what is left of it is an empty stack.
+            (Way::RollBack, "ROLLBACK_COMPLETE") => {
+                let left = session.resources(&id).await?;
+                let live: Vec<String> =
+                    left.iter().filter(|r| r.is_live()).map(|r| format!("{} ({})", r.id, r.physical)).collect();
+                if !live.is_empty() {
+                    return Err(Trouble::new("it was rolled back, and left something behind").details(live).into());
+                }
+                session.cloudformation.delete_stack().stack_name(&id).send().await.map_err(failed("DeleteStack"))?;
+                let end = session.follow(target, &id, since.as_deref(), &self.stop, say).await?;
+                succeeded(&end, &["DELETE_COMPLETE"])
+            }
+            (Way::RollBack | Way::ContinueRollback, _) => {
+                let skip = format!(
+                    "what cannot be brought back can be passed over: `--skip {target}/RESOURCE`, named one by one"
+                );
+                succeeded(&end, &["UPDATE_ROLLBACK_COMPLETE", "ROLLBACK_COMPLETE", "DELETE_COMPLETE"])
+                    .map_err(|ended| hinted(ended, skip))
+            }
+            _ => {
+                let retain = format!("what cannot be deleted can be left where it is: `--retain {target}/RESOURCE`");
+                succeeded(&end, &["DELETE_COMPLETE"]).map_err(|ended| hinted(ended, retain))
+            }
+        }
+    }
+
+    async fn remove(&self, session: &Session, step: &Step, say: &Say) -> Result<(), Ended> {
+        let target = step.target.as_str();
+        if let Some(mend) = &step.mend {
+            return self.mend(session, target, mend, say).await;
+        }
+        let Some(told) = session.describe(target).await? else { return Ok(()) };
+        let id = told.stack_id().unwrap_or(target).to_owned();
+        if !step.release.is_empty() {
+            self.release(session, step, &told, say).await?;
+        }
+        self.protect(session, target, false).await?;
+        let since = session.newest_event(&id).await?;
+        let token = format!("remove-{}", digest(&format!("{id} {since:?}")).get(..32).unwrap_or_default());
+        delete(session.cloudformation.delete_stack().stack_name(&id).client_request_token(token)).await?;
+        say.sent(target, "deletion");
+        let end = session.follow(target, &id, since.as_deref(), &self.stop, say).await?;
+        let hint = format!(
+            "`--retain {target}/RESOURCE` leaves a resource where it is; a bucket that holds objects is emptied by hand"
+        );
+        succeeded(&end, &["DELETE_COMPLETE"]).map_err(|ended| hinted(ended, hint))
+    }
+
+    /// Lets go of retained resources that were named: their template says so first, since a deletion obeys it.
+    async fn release(
+        &self,
+        session: &Session,
+        step: &Step,
+        told: &aws_sdk_cloudformation::types::Stack,
+        say: &Say,
+    ) -> Result<(), Ended> {
+        let target = step.target.as_str();
+        let mut template = session.template(target).await?;
+        for name in &step.release {
+            if let Some(resource) = template.pointer_mut(&format!("/Resources/{name}")).and_then(Value::as_object_mut) {
+                resource.insert("DeletionPolicy".to_owned(), json!("Delete"));
+            }
+        }
+        let body = template.to_string();
+        let parameters = told.parameters().iter();
+        let wish = Wish {
+            stack: target,
+            body: Body::Inline(&body),
+            parameters: parameters
+                .filter_map(|p| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned())))
+                .collect(),
+            tags: told.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect(),
+            is_new: false,
+        };
+        let change_set = session.change_set(&wish).await?;
+        if change_set.empty.is_some() {
+            return Ok(session.delete_change_set(target, &wish.name()).await?);
+        }
+        let since = session.newest_event(&change_set.stack_id).await?;
+        session.execute(&change_set).await?;
+        say.sent(target, format!("{} is no longer retained", step.release.join(", ")));
+        let end = session.follow(target, &change_set.stack_id, since.as_deref(), &self.stop, say).await?;
+        succeeded(&end, &["UPDATE_COMPLETE"])
+    }
+
+    /// Sets a stack's policy, where it is another.
+    async fn set_policy(&self, session: &Session, target: &str, policy: &Value) -> Result<(), Error> {
+        let is = session
+            .cloudformation
+            .get_stack_policy()
+            .stack_name(target)
+            .send()
+            .await
+            .map_err(failed("GetStackPolicy"))?;
+        let is = is.stack_policy_body().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        if is.as_ref() == Some(policy) {
+            return Ok(());
+        }
+        let request =
+            session.cloudformation.set_stack_policy().stack_name(target).stack_policy_body(policy.to_string());
+        request.send().await.map(drop).map_err(failed("SetStackPolicy"))
+    }
+
+    /// Sets a stack's termination protection, where it is otherwise.
+    async fn protect(&self, session: &Session, target: &str, protected: bool) -> Result<(), Error> {
+        let is = session.describe(target).await?;
+        if is.is_none_or(|told| told.enable_termination_protection() == Some(protected)) {
+            return Ok(());
+        }
+        let request = session
+            .cloudformation
+            .update_termination_protection()
+            .stack_name(target)
+            .enable_termination_protection(protected);
+        request.send().await.map(drop).map_err(failed("UpdateTerminationProtection"))
+    }
+
+    /// Follows whatever CloudFormation is at work on, to its end: another run's, a person's, or this one's before it was
+    /// interrupted.
+    ///
+    /// # Errors
+    /// incline is told to stop, or cannot look.
+    pub async fn attach(&self, target: &str, say: &Say) -> Result<(), Ended> {
+        let session = &self.part(target)?.session;
+        let Some(told) = session.describe(target).await? else { return Ok(()) };
+        let id = told.stack_id().unwrap_or(target).to_owned();
+        session.follow(target, &id, None, &self.stop, say).await.map(drop)
+    }
+}
+
+impl System for Stacks<'_> {
+    async fn look(&self, step: &Step) -> Result<Look, Trouble> {
+        let part = self.part(&step.target)?;
+        let wished = part.desired.stacks.iter().find(|stack| stack.name == step.target && step.verb != Verb::Remove);
+        let roll = wished.map(|stack| stack.roll.clone()).unwrap_or_default();
+        let deployed = part.session.stack(&step.target, &roll).await?;
+        let deployed =
+            deployed.filter(|deployed| deployed.status.condition() != Condition::Reviewing || wished.is_none());
+        self.learn(&step.target, deployed.as_ref().and_then(|deployed| deployed.outputs.clone()));
+        let is_fulfilled = match (wished, &deployed) {
+            (Some(stack), Some(deployed)) => self.is_as_wished(stack, deployed).await?,
+            (Some(_), None) => false,
+            (None, deployed) => deployed.is_none(),
+        };
+        let is = deployed.map_or(Expectation::Absent, |deployed| Expectation::Seen(fingerprint(&deployed)));
+        Ok(Look { is_fulfilled, is })
+    }
+
+    async fn apply(&self, step: &Step, say: &Say) -> Result<(), Ended> {
+        let part = self.part(&step.target)?;
+        match step.verb {
+            Verb::Remove => self.remove(&part.session, step, say).await,
+            Verb::Create | Verb::Update | Verb::Replace => self.create_or_update(part, step, say).await,
+        }
+    }
+}
+
+impl Stacks<'_> {
+    async fn is_as_wished(&self, stack: &Stack, deployed: &DeployedStack) -> Result<bool, Trouble> {
+        Ok(is_fulfilled(stack, deployed, self.table, &self.observed(stack).await?))
+    }
+}
+
+async fn delete(request: DeleteStackFluentBuilder) -> Result<(), Error> {
+    request.send().await.map(drop).map_err(failed("DeleteStack"))
+}
+
+/// The stack policy while a step runs: without what the step names to be replaced or removed.
+fn exception(policy: &Value, step: &Step) -> Value {
+    let named: Vec<String> = step
+        .changes
+        .iter()
+        .filter(|change| matches!(change.verb, Verb::Replace | Verb::Remove))
+        .map(|change| format!("LogicalResourceId/{}", change.resource))
+        .collect();
+    let mut policy = policy.clone();
+    let statements = policy.get_mut("Statement").and_then(Value::as_array_mut);
+    if let Some(statements) = statements {
+        for statement in statements.iter_mut().filter(|statement| statement["Effect"] == "Deny") {
+            if let Some(resources) = statement.get_mut("Resource").and_then(Value::as_array_mut) {
+                resources.retain(|resource| !named.iter().any(|name| resource == name));
+            }
+        }
+        statements.retain(|statement| {
+            statement.get("Resource").and_then(Value::as_array).is_none_or(|list| !list.is_empty())
+        });
+    }
+    policy
+}
+
+/// The same request after a crash has the same token; a new try after another failure has another.
+fn operation_token(mend: &Mend, since: Option<&str>) -> String {
+    format!("mend-{}", digest(&format!("{mend:?} {since:?}")).get(..32).unwrap_or_default())
+}
+
+fn told_way(way: Way) -> &'static str {
+    match way {
+        Way::DeleteEmpty => "deletion of the empty stack",
+        Way::RollBack => "rollback of what failed",
+        Way::ContinueRollback => "the rollback goes on",
+        Way::FinishDeletion => "the deletion goes on",
+    }
+}
+
+fn hinted(ended: Ended, hint: String) -> Ended {
+    match ended {
+        Ended::Failed(trouble) => Ended::Failed(trouble.hint(hint)),
+        interrupted => interrupted,
+    }
+}
+
+/// Whether an operation ended as it should; if not, the reason first.
+fn succeeded(end: &End, good: &[&str]) -> Result<(), Ended> {
+    if good.contains(&end.status.as_str()) {
+        return Ok(());
+    }
+    let cause = end.failures.first().map_or_else(|| format!("the stack ended in {}", end.status), Clone::clone);
+    let mut trouble = Trouble::new(cause);
+    trouble.details = end.failures.iter().skip(1).cloned().collect();
+    trouble.details.push(format!("the stack is in {}", end.status));
+    if end.status.contains("ROLLBACK_COMPLETE") {
+        trouble.hint =
+            Some("CloudFormation went back to what was before. When the cause is gone, run it again".to_owned());
+    }
+    Err(Ended::Failed(trouble))
+}

@@ -1,0 +1,204 @@
+//! `incline apply`
+use crate::arguments::{Apply as Options, Common};
+use crate::carry_out::{carry_out, listen, settled};
+use crate::error::{Exit, Failure};
+use crate::live::{self, Live};
+use crate::planner::{Against, Planner, digests, table};
+use crate::{estate, view};
+use incline_aws::{Journal, Mode};
+use incline_model::desired::Parameter;
+use incline_model::inventory::aws::matches;
+use incline_model::plan::{FORMAT, Plan, SitePlan, Step, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    live::block_on(work(common, options))
+}
+
+async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let source = estate::read(common)?;
+    let (digests, lock) = digests(&source);
+    let estate = source.validate()?;
+    let templates = estate::templates(common)?;
+    let table = table()?;
+    let saved = options.plan.as_deref().map(read).transpose()?;
+    let names = match &saved {
+        Some(plan) => plan.sites.iter().map(|site| site.site.clone()).collect(),
+        None => options.sites.clone(),
+    };
+    let sites = live::in_aws(&estate, &names)?;
+    let mut live = Live::open(&estate, &templates, &sites, Journal::new(Mode::Act)).await?;
+    let (sender, stop) = incline_exec::stop();
+    listen(sender)?;
+    let mut plan = settled(&mut live, &table, options.run.json, &stop, |live| {
+        let planner = Planner {
+            estate: &estate,
+            templates: &templates,
+            table: &table,
+            against: Against::Live(&live.observed),
+            named: live::named(&options.named),
+            digests: &digests,
+            lock: &lock,
+        };
+        planner.plan(&sites, false)
+    })
+    .await?;
+    if let Some(saved) = &saved {
+        still_holds(saved, &plan)?;
+    }
+    if !options.target.is_empty() {
+        narrow(&mut plan, &options.target, &live)?;
+    }
+    if !options.run.json {
+        view::say(&view::plan::text(&plan, &[], false, view::width()))?;
+    }
+    if let Some(blocked) = plan.blocked().next() {
+        return Err(Failure::Other {
+            cause: format!("{} cannot be planned: {}", blocked.target, blocked.cause),
+            hint: Some(blocked.hint.clone()),
+        });
+    }
+    // A saved plan was looked at when it was made.
+    if !plan.is_empty() && saved.is_none() && !options.run.yes {
+        if !view::ask::is_possible() {
+            return Err(Failure::Usage {
+                cause: "nothing was changed: there is nobody to ask".to_owned(),
+                hint: "`--yes` goes on without asking; `--plan FILE` carries out a plan that was saved and looked at"
+                    .to_owned(),
+            });
+        }
+        if !view::ask::yes("Go on?") {
+            return Err(Failure::Other { cause: "nothing was changed".to_owned(), hint: None });
+        }
+    }
+    if plan.is_empty() && !options.run.json {
+        return Ok(Exit::Done);
+    }
+    carry_out(&live, &plan, &table, options.run.parallel, options.run.json, &stop).await
+}
+
+fn read(path: &Path) -> Result<Plan, Failure> {
+    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let broken = |why: String| Failure::Other {
+        cause: format!("{} is no plan that this incline made: {why}", path.display()),
+        hint: Some("make it anew with `incline plan --out`".to_owned()),
+    };
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+    if plan.format != FORMAT {
+        return Err(broken(format!("its format is {}, and this incline's is {FORMAT}", plan.format)));
+    }
+    Ok(plan)
+}
+
+/// Whether a saved plan may still be carried out: the same inputs, and of what was seen then nothing has moved but by
+/// carrying it out.
+fn still_holds(saved: &Plan, now: &Plan) -> Result<(), Failure> {
+    let mut moved = Vec::new();
+    for was in &saved.sites {
+        let Some(is) = now.sites.iter().find(|site| site.site == was.site) else {
+            moved.push(format!("{}: is no longer in the estate", was.site));
+            continue;
+        };
+        for (input, digest) in &was.inputs {
+            if is.inputs.get(input) != Some(digest) {
+                let what = match input.as_str() {
+                    "lock" => "incline.lock",
+                    other => other,
+                };
+                moved.push(format!("{}: the {what} has changed", was.site));
+            }
+        }
+        let targets: BTreeSet<&String> = was.seen.keys().chain(is.seen.keys()).collect();
+        moved.extend(
+            targets
+                .into_iter()
+                .filter(|target| !is_as_planned(target, was, is))
+                .map(|target| format!("{target}: has changed")),
+        );
+        // The same inputs and the same stacks, and yet something else to do: another site's outputs have moved.
+        for step in &is.steps {
+            if was.steps.iter().all(|known| known.target != step.target) {
+                moved.push(format!("{}: there is more to do than the plan says", step.target));
+            }
+        }
+    }
+    if moved.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Other {
+        cause: format!("the plan is stale; nothing was changed.\n  {}", moved.join("\n  ")),
+        hint: Some("plan again, look at it, and apply that one".to_owned()),
+    })
+}
+
+/// Whether a target is as it was when the plan was made, or as carrying the plan out makes it, wholly or in part.
+fn is_as_planned(target: &str, was: &SitePlan, is: &SitePlan) -> bool {
+    if was.seen.get(target) == is.seen.get(target) {
+        return true;
+    }
+    let step = |site: &'_ SitePlan| site.steps.iter().find(|step| step.target == target).cloned();
+    match (step(was), step(is)) {
+        (Some(_), None) => true,
+        (Some(planned), Some(left)) => planned.verb == Verb::Create || is_last_touch(&left),
+        (None, _) => false,
+    }
+}
+
+/// Whether only what follows CloudFormation's own work is left of a step: policy, protection, machines.
+fn is_last_touch(step: &Step) -> bool {
+    step.changes.is_empty()
+        && step.settings.iter().all(|setting| ["StackPolicy", "TerminationProtection"].contains(&setting.path.as_str()))
+}
+
+/// Leaves of a plan only the targets that were named, and what they take values from.
+fn narrow(plan: &mut Plan, patterns: &[String], live: &Live) -> Result<(), Failure> {
+    let steps: BTreeSet<&str> =
+        plan.sites.iter().flat_map(|site| &site.steps).map(|step| step.target.as_str()).collect();
+    let parameters: BTreeMap<&str, BTreeSet<&str>> = live
+        .parts
+        .values()
+        .flat_map(|part| &part.desired.stacks)
+        .map(|stack| {
+            let sources = stack.parameters.values().filter_map(|parameter| match parameter {
+                Parameter::Output { stack, .. } => Some(stack.as_str()),
+                Parameter::Value(_) => None,
+            });
+            (stack.name.as_str(), sources.collect())
+        })
+        .collect();
+    let all: BTreeSet<&str> = parameters.keys().copied().chain(steps.iter().copied()).collect();
+    let mut wanted = BTreeSet::new();
+    for pattern in patterns {
+        let found: Vec<&str> = all.iter().copied().filter(|stack| matches(pattern, stack)).collect();
+        if found.is_empty() {
+            return Err(Failure::NoSite {
+                name: pattern.clone(),
+                hint: incline_model::fault::did_you_mean(pattern, all.iter().copied()),
+            });
+        }
+        wanted.extend(found);
+    }
+    let mut needed: BTreeSet<&str> = wanted.clone();
+    let mut open: Vec<&str> = wanted.iter().copied().collect();
+    let mut notes = Vec::new();
+    while let Some(target) = open.pop() {
+        for source in parameters.get(target).into_iter().flatten() {
+            if steps.contains(source) && needed.insert(source) {
+                notes.push(format!("{source} is part of it: {target} takes values from it"));
+                open.push(source);
+            }
+        }
+    }
+    let needed: BTreeSet<String> = needed.into_iter().map(ToOwned::to_owned).collect();
+    for site in &mut plan.sites {
+        site.steps.retain(|step| needed.contains(&step.target));
+        site.blocked.retain(|blocked| needed.contains(&blocked.target));
+        site.notes.clear();
+    }
+    if let Some(site) = plan.sites.iter_mut().find(|site| !site.steps.is_empty()) {
+        notes.sort();
+        site.notes = notes;
+    }
+    Ok(())
+}

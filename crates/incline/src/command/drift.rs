@@ -1,0 +1,58 @@
+//! `incline drift`
+use crate::arguments::{Common, Drift as Options};
+use crate::error::{Exit, Failure};
+use crate::live::{self, Live};
+use crate::planner::{Against, Planner, digests, place, table};
+use crate::{estate, view};
+use futures_util::future::join_all;
+use incline_aws::{Journal, Mode};
+use incline_model::drift::{Drift, FORMAT};
+
+pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    live::block_on(work(common, options))
+}
+
+async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let source = estate::read(common)?;
+    let (digests, lock) = digests(&source);
+    let estate = source.validate()?;
+    let templates = estate::templates(common)?;
+    let table = table()?;
+    let sites = live::in_aws(&estate, &options.sites)?;
+    let mut live = Live::open(&estate, &templates, &sites, Journal::new(Mode::Look)).await?;
+    live.observe().await?;
+    let planner = Planner {
+        estate: &estate,
+        templates: &templates,
+        table: &table,
+        against: Against::Live(&live.observed),
+        named: Default::default(),
+        digests: &digests,
+        lock: &lock,
+    };
+    let plan = planner.plan(&sites, false)?;
+    let today = view::today();
+    let looks = sites.iter().filter_map(|site| {
+        let name = site.typed().name.as_str();
+        let (part, observed) = (live.parts.get(name)?, live.observed.get(name)?);
+        let plan = plan.sites.iter().find(|plan| plan.site == name)?;
+        let today = &today;
+        Some(async move { part.session.drift(site, &part.desired, observed, plan, &place(site), today).await })
+    });
+    let drift = Drift { format: FORMAT, sites: join_all(looks).await };
+    if options.json {
+        let text = serde_json::to_string_pretty(&drift);
+        let text = text.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })?;
+        view::say(&format!("{text}\n"))?;
+    } else {
+        view::say(&view::drift::text(&drift, options.full))?;
+    }
+    // What could not be checked is not in sync: a silent night must mean that somebody looked.
+    Ok(if drift.count("error") > 0 {
+        Exit::Failed
+    } else if drift.count("drifted") > 0 {
+        Exit::Differences
+    } else {
+        Exit::Done
+    })
+}

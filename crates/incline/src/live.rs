@@ -1,0 +1,153 @@
+//! Asking AWS: signing in to the sites' accounts, looking at what is there.
+use crate::arguments;
+use crate::error::Failure;
+use crate::{estate, planner, view};
+use futures_util::future::try_join_all;
+use incline_aws::{Journal, Part, Session, Stacks};
+use incline_exec::Stop;
+use incline_model::estate::Estate;
+use incline_model::observed::Observed;
+use incline_model::plan::{Plan, Verb};
+use incline_model::site::{Aws, Site};
+use incline_plan::{Judged, Named, Table, surprises};
+use incline_render::Templates;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+/// Sites and the sessions that they are asked through.
+pub(crate) struct Live {
+    /// The sites: what they must be, and the sessions that they are asked through. Nothing is wished for of sites that
+    /// only give outputs.
+    pub(crate) parts: BTreeMap<String, Part>,
+    /// The sites that this is about.
+    sites: BTreeSet<String>,
+    /// What was seen, by site.
+    pub(crate) observed: BTreeMap<String, Observed>,
+}
+
+/// What CloudFormation would do to each target, with what the plan does not name; or why it cannot be asked.
+pub(crate) type Judgements = BTreeMap<String, Result<(Vec<String>, Vec<Judged>), String>>;
+
+/// Runs what waits for AWS.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other { cause: format!("cannot start: {error}"), hint: None })?
+        .block_on(work)
+}
+
+/// What a person has named on the command line.
+pub(crate) fn named(options: &arguments::Named) -> Named {
+    Named {
+        skip: options.skip.iter().cloned().collect(),
+        retain: options.retain.iter().cloned().collect(),
+        release: BTreeSet::new(),
+    }
+}
+
+/// The sites in AWS among those named, or all of them.
+pub(crate) fn in_aws<'a>(estate: &'a Estate, names: &[String]) -> Result<Vec<&'a Aws>, Failure> {
+    let mut sites = Vec::new();
+    for site in estate::select(estate, names)? {
+        match site {
+            Site::Aws(site) => sites.push(&**site),
+            Site::OnPrem(_) if names.is_empty() => {}
+            Site::OnPrem(site) => {
+                return Err(Failure::Usage {
+                    cause: format!("{} is not in AWS", site.typed().name),
+                    hint: "this version of incline applies and checks sites in AWS only".to_owned(),
+                });
+            }
+        }
+    }
+    Ok(sites)
+}
+
+impl Live {
+    /// Renders the sites and signs in to their accounts, and to those of the sites that they take outputs of.
+    pub(crate) async fn open(
+        estate: &Estate,
+        templates: &Templates,
+        sites: &[&Aws],
+        journal: Journal,
+    ) -> Result<Self, Failure> {
+        let mut desired = BTreeMap::new();
+        let mut others = BTreeSet::new();
+        for site in sites {
+            let wish = estate::desired(site, estate, templates)?;
+            others.extend(Session::elsewhere(&wish));
+            desired.insert(site.typed().name.to_string(), wish);
+        }
+        let asked = estate.sites().filter_map(|site| match site {
+            Site::Aws(site) => Some(&**site),
+            Site::OnPrem(_) => None,
+        });
+        let opened = asked.filter_map(|site| {
+            let name = site.typed().name.clone();
+            let prefix = format!("{name}-");
+            let wish = match desired.remove(name.as_str()) {
+                Some(wish) => wish,
+                None if others.iter().any(|stack| stack.starts_with(&prefix)) => planner::nothing(name.clone()),
+                None => return None,
+            };
+            let journal = &journal;
+            Some(async move {
+                let session = Session::open(site, journal, view::ask::code).await;
+                let session = session.map_err(|source| Failure::SignIn { site: name.to_string(), source })?;
+                Ok::<_, Failure>((name.to_string(), Part { session, desired: wish }))
+            })
+        });
+        let parts = try_join_all(opened).await?.into_iter().collect();
+        let sites = sites.iter().map(|site| site.typed().name.to_string()).collect();
+        Ok(Self { parts, sites, observed: BTreeMap::new() })
+    }
+
+    /// Looks at all sites, side by side.
+    pub(crate) async fn observe(&mut self) -> Result<(), Failure> {
+        let this = &*self;
+        let looks = this.parts.iter().filter(|(name, _)| this.sites.contains(*name)).map(|(name, part)| async move {
+            let failed = |source| Failure::Look { site: name.clone(), source: Box::new(source) };
+            let mut observed = part.session.observe(&part.desired).await.map_err(failed)?;
+            for stack in Session::elsewhere(&part.desired) {
+                let Some((other, part)) = this.owner(&stack) else { continue };
+                let outputs = part.session.outputs(&stack).await;
+                let outputs =
+                    outputs.map_err(|source| Failure::Look { site: other.clone(), source: Box::new(source) })?;
+                observed.elsewhere.extend(outputs.map(|outputs| (stack, outputs)));
+            }
+            Ok((name.clone(), observed))
+        });
+        let observed: Result<Vec<_>, Failure> = try_join_all(looks).await;
+        self.observed = observed?.into_iter().collect();
+        Ok(())
+    }
+
+    /// The site of a stack.
+    fn owner(&self, stack: &str) -> Option<(&String, &Part)> {
+        let begins = |site: &String| stack.strip_prefix(site.as_str()).is_some_and(|rest| rest.starts_with('-'));
+        self.parts.iter().filter(|(site, _)| begins(site)).max_by_key(|(site, _)| site.len())
+    }
+
+    /// The system that plans of these sites are carried out on.
+    pub(crate) fn system<'t>(&self, table: &'t Table, stop: Stop) -> Stacks<'t> {
+        Stacks::new(self.parts.clone(), &self.observed, table, stop)
+    }
+
+    /// Lets CloudFormation judge a plan: for each target what it would do, or why it cannot be asked.
+    pub(crate) async fn judge(&self, plan: &Plan, table: &Table, keep: bool) -> Result<Judgements, Failure> {
+        let (_sender, stop) = incline_exec::stop();
+        let system = self.system(table, stop);
+        let steps = plan.sites.iter().flat_map(|site| &site.steps).filter(|step| step.verb != Verb::Remove);
+        let mut judgements = BTreeMap::new();
+        for step in steps {
+            let judged = system.judge(step, keep).await.map_err(|trouble| Failure::Other {
+                cause: format!("CloudFormation does not judge {}: {}", step.target, trouble.cause),
+                hint: trouble.hint,
+            })?;
+            judgements.insert(step.target.clone(), judged.map(|judged| (surprises(step, &judged), judged)));
+        }
+        Ok(judgements)
+    }
+}

@@ -1,0 +1,37 @@
+//! Questions. Nobody is asked where nobody sits: without a terminal there is no answer.
+use std::io::{BufRead, IsTerminal, Write};
+
+/// Whether somebody can be asked.
+pub(crate) fn is_possible() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks for a line.
+fn line(question: &str) -> Option<String> {
+    if !is_possible() {
+        return None;
+    }
+    eprint!("{question} ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).ok()?;
+    Some(answer.trim().to_owned())
+}
+
+/// Asks whether to go on. Only `yes` is a yes.
+pub(crate) fn yes(question: &str) -> bool {
+    line(&format!("{question} Only `yes` goes on:")).is_some_and(|answer| answer == "yes")
+}
+
+/// Asks for a name to be typed out.
+pub(crate) fn name(question: &str) -> Option<String> {
+    line(question)
+}
+
+/// The code of an MFA device: from the environment, or from who sits there.
+pub(crate) fn code(device: &str) -> Option<String> {
+    std::env::var("INCLINE_MFA_CODE")
+        .ok()
+        .or_else(|| line(&format!("Code of {device}:")))
+        .filter(|code| !code.is_empty())
+}

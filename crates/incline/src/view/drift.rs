@@ -1,0 +1,114 @@
+//! What no longer holds, as text: what is the matter first, what was passed over last.
+use super::{count, style};
+use incline_model::drift::{Drift, Finding, SiteDrift, State};
+
+/// The report. `full` lists what nobody could check, one by one.
+pub(crate) fn text(drift: &Drift, full: bool) -> String {
+    let mut text = String::new();
+    for site in &drift.sites {
+        site_text(&mut text, site, full);
+    }
+    text.push_str(&summary(drift));
+    text
+}
+
+fn site_text(text: &mut String, site: &SiteDrift, full: bool) {
+    text.push_str(&format!("{}  {}\n", style::bold(&site.site), style::dim(&site.place)));
+    for (class, title) in [
+        ("drifted", style::red("drifted")),
+        ("error", style::red("could not be checked")),
+        ("warning", style::yellow("to know")),
+        ("pending", style::yellow("pending: the inventory is ahead")),
+        ("ignored", style::dim("ignored")),
+        ("unchecked", style::dim("unchecked")),
+    ] {
+        let of_class = || site.findings.iter().filter(|finding| finding.state.class() == class);
+        if of_class().next().is_none() {
+            continue;
+        }
+        if class == "unchecked" && !full {
+            let kinds: std::collections::BTreeSet<&str> = of_class().map(kind).collect();
+            let kinds: Vec<&str> = kinds.into_iter().collect();
+            let line = format!(
+                "unchecked: {} ({}); --full lists them",
+                count(of_class().count(), "resource"),
+                kinds.join(", ")
+            );
+            text.push_str(&format!("\n  {}\n", style::dim(&line)));
+            continue;
+        }
+        text.push_str(&format!("\n  {title}\n"));
+        for finding in of_class() {
+            finding_text(text, finding);
+        }
+    }
+    text.push_str(&format!("\n  {}\n\n", style::dim(&format!("in sync: {}", count(site.in_sync, "resource")))));
+}
+
+fn kind(finding: &Finding) -> &str {
+    finding.kind.strip_prefix("AWS::").unwrap_or(&finding.kind)
+}
+
+fn finding_text(text: &mut String, finding: &Finding) {
+    let place = if finding.resource.is_empty() {
+        finding.target.clone()
+    } else {
+        format!(
+            "{}/{}  {}",
+            finding.target,
+            finding.resource,
+            style::dim(&format!("{} {}", kind(finding), finding.physical))
+        )
+    };
+    text.push_str(&format!("    {place}\n"));
+    match &finding.state {
+        State::Drifted { property, expected, actual } => change_text(text, property, expected, actual),
+        State::Ignored { property, expected, actual, reason, until } => {
+            change_text(text, property, expected, actual);
+            text.push_str(&format!("        {}\n", style::dim(&format!("until {until}: {reason}"))));
+        }
+        State::Pending { what } | State::Warning { what } => text.push_str(&format!("        {what}\n")),
+        State::Unchecked { why } | State::Error { why } => text.push_str(&format!("        {why}\n")),
+    }
+}
+
+fn change_text(text: &mut String, property: &str, expected: &str, actual: &str) {
+    if property.is_empty() {
+        text.push_str(&format!("        {} {} {}\n", style::green(expected), style::dim("→"), style::red(actual)));
+        return;
+    }
+    let name = style::dim(&format!("{property}:"));
+    if expected.chars().count() + actual.chars().count() > 80 {
+        text.push_str(&format!(
+            "        {name}\n          {}\n          {}\n",
+            style::green(&format!("- {expected}")),
+            style::red(&format!("+ {actual}"))
+        ));
+    } else {
+        text.push_str(&format!(
+            "        {name} {} {} {}\n",
+            style::green(expected),
+            style::dim("→"),
+            style::red(actual)
+        ));
+    }
+}
+
+fn summary(drift: &Drift) -> String {
+    let in_sync: usize = drift.sites.iter().map(|site| site.in_sync).sum();
+    let mut parts = vec![format!("{} in sync", count(in_sync, "resource"))];
+    for class in ["drifted", "error", "warning", "pending", "ignored", "unchecked"] {
+        let number = drift.count(class);
+        if number > 0 {
+            parts.push(format!("{number} {class}"));
+        }
+    }
+    let head = if drift.count("drifted") > 0 {
+        style::red("Drift:")
+    } else if drift.count("error") > 0 {
+        style::red("Not all checked:")
+    } else {
+        style::green("No drift:")
+    };
+    format!("{} {}.\n", style::bold(&head), parts.join(", "))
+}

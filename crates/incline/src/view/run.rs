@@ -1,0 +1,233 @@
+//! What is seen while a plan is carried out: a row a stack on a terminal, plain lines elsewhere, JSON lines for machines; then
+//! how it ended, reasons first.
+use super::{count, style};
+use incline_model::event::{Event, FORMAT, Outcome, Report, Trouble};
+use incline_model::plan::{Plan, Verb};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What shows events.
+pub(crate) struct Screen {
+    kind: Kind,
+    began: Instant,
+    rows: BTreeMap<String, Row>,
+    steps: usize,
+    finished: usize,
+    failed: usize,
+}
+
+enum Kind {
+    Terminal { all: MultiProgress, total: ProgressBar },
+    Plain,
+    Json,
+}
+
+/// A stack under way.
+struct Row {
+    began: Instant,
+    resources: usize,
+    busy: BTreeSet<String>,
+    done: BTreeSet<String>,
+    bar: Option<ProgressBar>,
+}
+
+impl Screen {
+    /// A screen for so many steps.
+    pub(crate) fn new(steps: usize, json: bool) -> Self {
+        let kind = if json {
+            Kind::Json
+        } else if std::io::stderr().is_terminal() {
+            let all = MultiProgress::new();
+            let total = all.add(ProgressBar::new_spinner());
+            total.enable_steady_tick(Duration::from_millis(120));
+            total.set_style(look("{msg}"));
+            Kind::Terminal { all, total }
+        } else {
+            Kind::Plain
+        };
+        Self { kind, began: Instant::now(), rows: BTreeMap::new(), steps, finished: 0, failed: 0 }
+    }
+
+    /// Shows an event.
+    pub(crate) fn show(&mut self, event: &Event) {
+        if let Kind::Json = self.kind {
+            let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+            let mut line = serde_json::to_value(event).unwrap_or_default();
+            line["format"] = FORMAT.into();
+            line["at"] = at.into();
+            let _ = super::say(&format!("{line}\n"));
+        }
+        match event {
+            Event::Started { target, verb, resources } => self.started(target, *verb, *resources),
+            Event::Sent { target, what } => self.line(target, &style::dim(&format!("→ {what}"))),
+            Event::Progress { target, what } => match self.rows.get(target).and_then(|row| row.bar.as_ref()) {
+                Some(bar) => bar.set_message(row_text(target, self.rows.get(target), what)),
+                None => self.line(target, &style::dim(what)),
+            },
+            Event::Resource { target, resource, kind, status, reason } => {
+                self.resource(target, resource, kind, status, reason)
+            }
+            Event::Finished { target, outcome } => self.finished(target, outcome),
+        }
+        if let Kind::Terminal { total, .. } = &self.kind {
+            let failed =
+                if self.failed == 0 { String::new() } else { style::red(&format!(", {} failed", self.failed)) };
+            total.set_message(format!(
+                "{} of {}{failed}  {}",
+                self.finished,
+                count(self.steps, "stack"),
+                style::dim(&elapsed(self.began))
+            ));
+        }
+    }
+
+    /// Takes the rows away.
+    pub(crate) fn close(self) {
+        if let Kind::Terminal { all, total } = self.kind {
+            total.finish_and_clear();
+            let _ = all.clear();
+        }
+    }
+
+    fn started(&mut self, target: &str, verb: Verb, resources: usize) {
+        let bar = match &self.kind {
+            Kind::Terminal { all, total } => {
+                let bar = all.insert_before(total, ProgressBar::new_spinner());
+                bar.set_style(look("{spinner:.yellow} {msg}"));
+                bar.enable_steady_tick(Duration::from_millis(120));
+                Some(bar)
+            }
+            _ => None,
+        };
+        let row = Row { began: Instant::now(), resources, busy: BTreeSet::new(), done: BTreeSet::new(), bar };
+        self.rows.insert(target.to_owned(), row);
+        let doing = match verb {
+            Verb::Create => "create",
+            Verb::Update | Verb::Replace => "change",
+            Verb::Remove => "remove",
+        };
+        match self.rows.get(target).and_then(|row| row.bar.as_ref()) {
+            Some(bar) => bar.set_message(row_text(target, self.rows.get(target), doing)),
+            None => self.line(target, &format!("{doing} {}", count(resources, "resource"))),
+        }
+    }
+
+    fn resource(&mut self, target: &str, resource: &str, kind: &str, status: &str, reason: &str) {
+        if let Some(row) = self.rows.get_mut(target)
+            && resource != target
+        {
+            if status.ends_with("_IN_PROGRESS") {
+                row.busy.insert(resource.to_owned());
+            } else {
+                row.busy.remove(resource);
+                row.done.insert(resource.to_owned());
+            }
+            if let Some(bar) = &row.bar {
+                let now = format!("{resource} {}", style::dim(&status.to_lowercase().replace('_', " ")));
+                bar.set_message(row_text(target, Some(row), &now));
+            }
+        }
+        // A reason that only says that another failure ended it is noise.
+        let cancelled = reason.to_ascii_lowercase().contains("cancelled");
+        if status.ends_with("_FAILED") && !cancelled && !reason.is_empty() {
+            self.print(target, &style::red(&format!("✗ {resource} ({kind}): {reason}")));
+        } else if matches!(self.kind, Kind::Plain) && !status.ends_with("_IN_PROGRESS") && resource != target {
+            self.line(target, &format!("{resource} {}", style::dim(status)));
+        }
+    }
+
+    fn finished(&mut self, target: &str, outcome: &Outcome) {
+        self.finished += 1;
+        let row = self.rows.remove(target);
+        if let Some(bar) = row.as_ref().and_then(|row| row.bar.as_ref()) {
+            bar.finish_and_clear();
+        }
+        let took = row.map_or(String::new(), |row| style::dim(&format!("  {}", elapsed(row.began))));
+        match outcome {
+            Outcome::Done => self.print(target, &format!("{} done{took}", style::green("✓"))),
+            Outcome::AlreadyDone => self.print(target, &format!("{} was so already", style::green("✓"))),
+            Outcome::Failed(trouble) => {
+                self.failed += 1;
+                self.print(target, &style::red(&format!("✗ failed: {}", trouble.cause)));
+            }
+            Outcome::Interrupted(trouble) => self.print(target, &style::yellow(&format!("… {}", trouble.cause))),
+            Outcome::Skipped { because } => self.print(target, &style::dim(&format!("– not begun: {because}"))),
+        }
+    }
+
+    /// A line that only a reader without rows needs.
+    fn line(&self, target: &str, text: &str) {
+        if matches!(self.kind, Kind::Plain) {
+            self.print(target, text);
+        }
+    }
+
+    fn print(&self, target: &str, text: &str) {
+        match &self.kind {
+            Kind::Terminal { all, .. } => {
+                let _ = all.println(format!("  {target}  {text}"));
+            }
+            Kind::Plain => anstream::eprintln!("{} {target}  {text}", style::dim(&format!("+{}", elapsed(self.began)))),
+            Kind::Json => {}
+        }
+    }
+}
+
+fn look(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn row_text(target: &str, row: Option<&Row>, now: &str) -> String {
+    let Some(row) = row else { return format!("{target}  {now}") };
+    let (done, busy) = (row.done.len(), row.busy.len());
+    let pending = row.resources.saturating_sub(done + busy);
+    let counts = style::dim(&format!("{done} done, {busy} under way, {pending} to go  {}", elapsed(row.began)));
+    format!("{target}  {counts}  {now}")
+}
+
+fn elapsed(since: Instant) -> String {
+    let seconds = since.elapsed().as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// How a run ended: what failed and why, what was left, and the totals last.
+pub(crate) fn report(report: &Report, plan: &Plan) -> String {
+    let mut text = String::new();
+    let order = plan.sites.iter().flat_map(|site| &site.steps).map(|step| step.target.as_str());
+    for target in order {
+        match report.outcomes.get(target) {
+            Some(Outcome::Failed(trouble)) => trouble_text(&mut text, &style::red("✗"), target, trouble),
+            Some(Outcome::Interrupted(trouble)) => trouble_text(&mut text, &style::yellow("…"), target, trouble),
+            _ => {}
+        }
+    }
+    let number = |which: fn(&Outcome) -> bool| report.outcomes.values().filter(|outcome| which(outcome)).count();
+    let done = number(|outcome| matches!(outcome, Outcome::Done));
+    let already = number(|outcome| matches!(outcome, Outcome::AlreadyDone));
+    let failed = number(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let left = number(|outcome| matches!(outcome, Outcome::Interrupted(_)));
+    let skipped = number(|outcome| matches!(outcome, Outcome::Skipped { .. }));
+    let mut parts = vec![format!("{} done", count(done, "stack"))];
+    for (number, what) in [(already, "was so already"), (failed, "failed"), (left, "under way"), (skipped, "not begun")]
+    {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
+    }
+    let head = if report.is_success() { "Applied:" } else { "Not all applied:" };
+    text.push_str(&format!("{} {}.\n", style::bold(head), parts.join(", ")));
+    text
+}
+
+fn trouble_text(text: &mut String, sign: &str, target: &str, trouble: &Trouble) {
+    text.push_str(&format!("{sign} {}: {}\n", style::bold(target), trouble.cause));
+    for detail in &trouble.details {
+        text.push_str(&format!("    {detail}\n"));
+    }
+    if let Some(hint) = &trouble.hint {
+        text.push_str(&format!("    {}{hint}\n", style::yellow("hint: ")));
+    }
+    text.push('\n');
+}
