@@ -3,7 +3,7 @@ use crate::error::Error;
 use crate::session::Session;
 use crate::stacks::failed;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, Replacement,
+    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, DeploymentMode, ExecutionStatus, Parameter, Replacement,
     RequiresRecreation, Tag,
 };
 use incline_model::desired::{INLINE_TEMPLATE_BYTES, Stack};
@@ -22,6 +22,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) tags: BTreeMap<String, String>,
     /// Whether the stack is made by it.
     pub(crate) is_new: bool,
+    /// Whether what drifted is brought back by it, too.
+    pub(crate) reverts: bool,
 }
 
 /// A template on its way.
@@ -56,7 +58,7 @@ impl Wish<'_> {
             Body::Inline(text) => digest(text),
             Body::Url { sha512, .. } => sha512.clone(),
         };
-        let all = format!("{body} {:?} {:?} {}", self.parameters, self.tags, self.is_new);
+        let all = format!("{body} {:?} {:?} {} {}", self.parameters, self.tags, self.is_new, self.reverts);
         format!("incline-{}", digest(&all).get(..24).unwrap_or_default())
     }
 }
@@ -92,7 +94,8 @@ impl Session {
             .client_token(name)
             .change_set_type(if wish.is_new { ChangeSetType::Create } else { ChangeSetType::Update })
             .capabilities(Capability::CapabilityNamedIam)
-            .include_nested_stacks(false);
+            .include_nested_stacks(false)
+            .set_deployment_mode(wish.reverts.then_some(DeploymentMode::RevertDrift));
         request = match &wish.body {
             Body::Inline(text) => request.template_body(*text),
             Body::Url { url, .. } => request.template_url(url),

@@ -9,7 +9,7 @@ mod network;
 
 use crate::error::Error;
 use crate::session::Session;
-use applied::{Applied, Resource};
+pub(crate) use applied::{Applied, Resource, text};
 use futures_util::future::join_all;
 use incline_model::desired::Desired;
 use incline_model::drift::{Finding, SiteDrift, State};
@@ -57,6 +57,17 @@ impl Gathered {
         self.finding(resource, State::Drifted { property, expected, actual });
     }
 
+    /// What drifted in a stack: resource and property.
+    pub(crate) fn drifted_in(&self, stack: &str) -> Vec<(String, String)> {
+        let of_stack = self.findings.iter().filter(|finding| finding.target == stack);
+        of_stack
+            .filter_map(|finding| match &finding.state {
+                State::Drifted { property, .. } => Some((finding.resource.clone(), property.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Something that is there no more.
     pub(crate) fn gone(&mut self, resource: &Resource) {
         self.drifted(resource, "", "there", "gone");
@@ -90,44 +101,17 @@ impl Session {
         place: &str,
         today: &str,
     ) -> SiteDrift {
-        let mut gathered = Gathered::default();
-        for blocked in &plan.blocked {
-            let state = State::Error { why: format!("{}; {}", blocked.cause, blocked.hint) };
-            gathered.findings.push(of_stack(&blocked.target, state));
-        }
-        let applied = self.applied(observed, &mut gathered).await;
         let settled: Vec<&str> = observed
             .stacks
             .iter()
             .filter(|(_, stack)| stack.status.condition() == Condition::Settled)
             .map(|(name, _)| name.as_str())
             .collect();
-        let (detected, network, machines, guards) = tokio::join!(
-            self.detect(&settled, &applied),
-            self.look_at_network(&applied),
-            self.look_at_machines(site, &applied, today),
-            self.look_at_guards(&applied, today),
-        );
-        let mut told = BTreeSet::new();
-        // What incline reads itself it reads more closely: of a property that both see, one finding is enough.
-        for part in [network, machines, guards, detected] {
-            gathered.seen.extend(part.seen);
-            for finding in part.findings {
-                let property = match &finding.state {
-                    State::Drifted { property, .. } => property.split('.').next().unwrap_or_default().to_owned(),
-                    _ => String::new(),
-                };
-                let class = finding.state.class();
-                if told.insert((
-                    finding.target.clone(),
-                    finding.resource.clone(),
-                    property,
-                    class,
-                    finding.state.clone(),
-                )) {
-                    gathered.findings.push(finding);
-                }
-            }
+        let (applied, mut gathered) = self.gather(observed, &settled, today).await;
+        self.image(site, &applied, today, &mut gathered).await;
+        for blocked in &plan.blocked {
+            let state = State::Error { why: format!("{}; {}", blocked.cause, blocked.hint) };
+            gathered.findings.push(of_stack(&blocked.target, state));
         }
         let mut findings = gathered.findings;
         findings.extend(pending(plan));
@@ -161,6 +145,29 @@ impl Session {
         findings.extend(unchecked);
         let findings = ignoring(findings, &site.typed().drift.ignore, today);
         SiteDrift { site: desired.site.to_string(), place: place.to_owned(), in_sync, findings }
+    }
+
+    /// What was applied, and what looking at it found: CloudFormation's detection for some stacks, own reads for all.
+    pub(crate) async fn gather(&self, observed: &Observed, detected: &[&str], today: &str) -> (Applied, Gathered) {
+        let mut gathered = Gathered::default();
+        let applied = self.applied(observed, &mut gathered).await;
+        let (detected, network, machines, guards) = tokio::join!(
+            self.detect(detected, &applied),
+            self.look_at_network(&applied),
+            self.look_at_machines(&applied),
+            self.look_at_guards(&applied, today),
+        );
+        let mut told = BTreeSet::new();
+        // A finding that both tell is told once.
+        for part in [network, machines, guards, detected] {
+            gathered.seen.extend(part.seen);
+            for finding in part.findings {
+                if told.insert(finding.clone()) {
+                    gathered.findings.push(finding);
+                }
+            }
+        }
+        (applied, gathered)
     }
 
     /// Which of the site's machines run, and what a reader should know of them.

@@ -10,6 +10,7 @@ mod follow;
 pub mod iam;
 mod journal;
 mod nodes;
+mod restore;
 mod session;
 mod stacks;
 mod system;

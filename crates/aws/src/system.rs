@@ -2,6 +2,7 @@
 use crate::changeset::{Body, ChangeSet, Wish};
 use crate::error::Error;
 use crate::follow::End;
+use crate::restore::is_direct;
 use crate::session::Session;
 use crate::stacks::failed;
 use aws_sdk_cloudformation::operation::delete_stack::builders::DeleteStackFluentBuilder;
@@ -9,7 +10,7 @@ use incline_exec::{Ended, Look, Say, Stop, System};
 use incline_model::desired::{Desired, Parameter, Roll, Stack};
 use incline_model::event::Trouble;
 use incline_model::observed::{Condition, DeployedStack, Observed};
-use incline_model::plan::{Expectation, Mend, Step, Verb, Way};
+use incline_model::plan::{Change, Expectation, Mend, Reason, Step, Verb, Way};
 use incline_plan::{Judged, Table, digest, fingerprint, is_fulfilled, surprises};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
@@ -140,9 +141,13 @@ impl<'a> Stacks<'a> {
             .as_ref()
             .is_none_or(|told| told.stack_status().is_some_and(|status| status.as_str() == "REVIEW_IN_PROGRESS"));
         let own = |path: &str| ["StackPolicy", "TerminationProtection"].contains(&path);
-        if is_new || !step.changes.is_empty() || step.settings.iter().any(|setting| !own(&setting.path)) {
+        let by_service = |change: &Change| {
+            change.reason == Reason::Drifted && change.properties.iter().all(|p| is_direct(&change.kind, &p.path))
+        };
+        if is_new || step.changes.iter().any(|c| !by_service(c)) || step.settings.iter().any(|s| !own(&s.path)) {
             self.change(part, stack, step, is_new, say).await?;
         }
+        self.restore(part, step, say).await?;
         self.set_policy(session, target, &stack.policy).await?;
         self.protect(session, target, stack.protected).await?;
         if let Some(Roll::Refresh(refresh)) = &step.roll {
@@ -155,7 +160,8 @@ impl<'a> Stacks<'a> {
     /// follows it to its end.
     async fn change(&self, part: &Part, stack: &Stack, step: &Step, is_new: bool, say: &Say) -> Result<(), Ended> {
         let (target, session) = (step.target.as_str(), &part.session);
-        let wish = self.wish(part, stack, is_new, Some(say)).await?;
+        let mut wish = self.wish(part, stack, is_new, Some(say)).await?;
+        wish.reverts = step.changes.iter().any(|change| change.reason == Reason::Drifted);
         if !is_new {
             self.set_policy(session, target, &exception(&stack.policy, step)).await?;
         }
@@ -216,6 +222,7 @@ impl<'a> Stacks<'a> {
             parameters: self.parameters(stack).await?,
             tags: stack.tags.clone(),
             is_new,
+            reverts: false,
         })
     }
 
@@ -245,6 +252,40 @@ impl<'a> Stacks<'a> {
             say.sent(&stack.name, format!("s3://{bucket}/{key}"));
         }
         Ok(bucket)
+    }
+
+    /// Sets back by the services themselves what drifted and CloudFormation cannot see.
+    async fn restore(&self, part: &Part, step: &Step, say: &Say) -> Result<(), Ended> {
+        let drifted: Vec<&Change> = step.changes.iter().filter(|change| change.reason == Reason::Drifted).collect();
+        if drifted.is_empty() {
+            return Ok(());
+        }
+        let observed = part.session.observe(&part.desired).await?;
+        let (applied, _) = part.session.gather(&observed, &[], "").await;
+        for change in drifted {
+            let direct: Vec<_> =
+                change.properties.iter().filter(|property| is_direct(&change.kind, &property.path)).cloned().collect();
+            let found = applied.resources.iter().find(|r| r.stack == step.target && r.id == change.resource);
+            let Some(resource) = found.filter(|_| !direct.is_empty()) else { continue };
+            for done in part.session.restore(resource, &direct).await? {
+                say.sent(&step.target, format!("{}: {done}", change.resource));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what a step brings back is back.
+    async fn is_back(&self, part: &Part, step: &Step) -> Result<bool, Trouble> {
+        let drifted: Vec<&Change> = step.changes.iter().filter(|change| change.reason == Reason::Drifted).collect();
+        if drifted.is_empty() {
+            return Ok(true);
+        }
+        let observed = part.session.observe(&part.desired).await.map_err(Trouble::from)?;
+        let (_, gathered) = part.session.gather(&observed, &[step.target.as_str()], "").await;
+        let still = gathered.drifted_in(&step.target);
+        Ok(!drifted.iter().any(|change| still.iter().any(|(resource, property)| {
+            *resource == change.resource && change.properties.iter().any(|known| known.path == *property)
+        })))
     }
 
     /// Lets CloudFormation judge a step, without carrying anything out: what it would do, or why it cannot be asked.
@@ -402,6 +443,7 @@ impl<'a> Stacks<'a> {
                 .collect(),
             tags: told.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect(),
             is_new: false,
+            reverts: false,
         };
         let change_set = session.change_set(&wish).await?;
         if change_set.empty.is_some() {
@@ -469,7 +511,9 @@ impl System for Stacks<'_> {
             deployed.filter(|deployed| deployed.status.condition() != Condition::Reviewing || wished.is_none());
         self.learn(&step.target, deployed.as_ref().and_then(|deployed| deployed.outputs.clone()));
         let is_fulfilled = match (wished, &deployed) {
-            (Some(stack), Some(deployed)) => self.is_as_wished(stack, deployed).await?,
+            (Some(stack), Some(deployed)) => {
+                self.is_as_wished(stack, deployed).await? && self.is_back(part, step).await?
+            }
             (Some(_), None) => false,
             (None, deployed) => deployed.is_none(),
         };

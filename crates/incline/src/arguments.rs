@@ -83,6 +83,9 @@ pub(crate) struct Plan {
     /// apply)
     #[arg(long)]
     pub(crate) change_sets: bool,
+    /// Look for drift too, and plan to mend it
+    #[arg(long, conflicts_with_all = ["offline", "against"])]
+    pub(crate) mend_drift: bool,
     #[command(flatten)]
     pub(crate) named: Named,
     /// Show every property of what is created, too
@@ -135,6 +138,9 @@ pub(crate) struct Apply {
     /// Only this stack, `*` for any text, and what it takes values from
     #[arg(long, value_name = "STACK")]
     pub(crate) target: Vec<String>,
+    /// Look for drift too, and mend it
+    #[arg(long)]
+    pub(crate) mend_drift: bool,
     #[command(flatten)]
     pub(crate) named: Named,
     #[command(flatten)]

@@ -2,9 +2,10 @@
 use crate::arguments;
 use crate::error::Failure;
 use crate::{estate, planner, view};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use incline_aws::{Journal, Part, Session, Stacks};
 use incline_exec::Stop;
+use incline_model::drift::SiteDrift;
 use incline_model::estate::Estate;
 use incline_model::observed::Observed;
 use incline_model::plan::{Plan, Verb};
@@ -133,6 +134,30 @@ impl Live {
     /// The system that plans of these sites are carried out on.
     pub(crate) fn system<'t>(&self, table: &'t Table, stop: Stop) -> Stacks<'t> {
         Stacks::new(self.parts.clone(), &self.observed, table, stop)
+    }
+
+    /// Looks for drift in sites that were observed and planned, side by side.
+    pub(crate) async fn drift(&self, sites: &[&Aws], plan: &Plan) -> Vec<SiteDrift> {
+        let today = view::today();
+        let looks = sites.iter().filter_map(|site| {
+            let name = site.typed().name.as_str();
+            let (part, observed) = (self.parts.get(name)?, self.observed.get(name)?);
+            let plan = plan.sites.iter().find(|plan| plan.site == name)?;
+            let (place, today) = (planner::place(site), &today);
+            Some(async move { part.session.drift(site, &part.desired, observed, plan, &place, today).await })
+        });
+        join_all(looks).await
+    }
+
+    /// Adds to a plan what brings back what drifted. What cannot be brought back is told.
+    pub(crate) async fn mend_drift(&self, sites: &[&Aws], plan: &mut Plan) {
+        for drift in self.drift(sites, plan).await {
+            let (Some(part), Some(observed)) = (self.parts.get(&drift.site), self.observed.get(&drift.site)) else { continue };
+            for site in plan.sites.iter_mut().filter(|site| site.site == drift.site) {
+                let left = incline_plan::mend_drift(site, &part.desired, observed, &drift);
+                site.notes.extend(left);
+            }
+        }
     }
 
     /// Lets CloudFormation judge a plan: for each target what it would do, or why it cannot be asked.

@@ -164,6 +164,8 @@ pub enum Reason {
     Unwanted,
     /// The wish was carried out, and its machines still run from what was before.
     Outdated,
+    /// Somebody changed it behind incline's back; it goes back to what was applied.
+    Drifted,
 }
 
 /// What a change does to those who use the site, from least to worst.

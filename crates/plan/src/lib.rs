@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 mod diff;
+mod drift;
 mod fingerprint;
 mod impact;
 mod mend;
@@ -20,6 +21,7 @@ mod replacement;
 mod stack;
 mod verdict;
 
+pub use drift::mend_drift;
 pub use fingerprint::{digest, fingerprint};
 pub use replacement::Table;
 pub use verdict::{Judged, surprises};
@@ -142,7 +144,7 @@ fn needs(site: &str, stack: &Stack) -> Vec<String> {
 
 /// Numbers the steps, which stand in order of stage, removals last and backwards. Members of the control plane that are
 /// rolled go one at a time, never two: etcd keeps its majority.
-fn order(steps: &mut [Step]) {
+pub(crate) fn order(steps: &mut [Step]) {
     let mut number = 0_u16;
     let mut last: Option<(bool, Stage, bool)> = None;
     for step in steps {

@@ -30,12 +30,14 @@ import machines  # noqa: E402
 import readers  # noqa: E402
 import requests_seen  # noqa: E402
 import resources  # noqa: E402
+import revert  # noqa: E402
 
 resources.install()
 balancers.install()
 machines.install()
 readers.install()
 answers.install()
+revert.install()
 faults.install()
 # Otherwise handlers run in the event loop: a delay would freeze the server, and nobody would see *_IN_PROGRESS.
 stacks._runs_on_worker_thread = lambda kind: True

@@ -14,15 +14,18 @@ const SIDE_BY_SIDE: usize = 6;
 
 impl Session {
     pub(crate) async fn detect(&self, stacks: &[&str], applied: &Applied) -> Gathered {
-        let looks = stacks.iter().map(|stack| async move {
-            let mut gathered = Gathered::default();
-            if let Err(error) = self.detect_in(stack, applied, &mut gathered).await {
-                let why = error.to_string();
-                let state = if error.is_denied() { State::Unchecked { why } } else { State::Error { why } };
-                gathered.findings.push(of_stack(stack, state));
-            }
-            gathered
-        });
+        let mut looks = Vec::new();
+        for stack in stacks {
+            looks.push(async move {
+                let mut gathered = Gathered::default();
+                if let Err(error) = self.detect_in(stack, applied, &mut gathered).await {
+                    let why = error.to_string();
+                    let state = if error.is_denied() { State::Unchecked { why } } else { State::Error { why } };
+                    gathered.findings.push(of_stack(stack, state));
+                }
+                gathered
+            });
+        }
         let mut all = Gathered::default();
         let mut looks = stream::iter(looks).buffer_unordered(SIDE_BY_SIDE);
         while let Some(part) = looks.next().await {

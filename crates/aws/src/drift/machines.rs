@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 impl Session {
-    pub(crate) async fn look_at_machines(&self, site: &Aws, applied: &Applied, today: &str) -> Gathered {
+    pub(crate) async fn look_at_machines(&self, applied: &Applied) -> Gathered {
         let mut gathered = Gathered::default();
         for template in applied.of("AWS::EC2::LaunchTemplate") {
             if let Err(error) = self.launch_template(template, &mut gathered).await {
@@ -21,6 +21,11 @@ impl Session {
         if let Err(error) = self.groups_run(&groups, &mut gathered).await {
             groups.iter().for_each(|group| gathered.failed(group, &error));
         }
+        gathered
+    }
+
+    /// The machine image that the site boots from: whether it is there, and how old it is.
+    pub(crate) async fn image(&self, site: &Aws, applied: &Applied, today: &str, gathered: &mut Gathered) {
         let image = site.pins().ami.id.as_str();
         let template = applied
             .of("AWS::EC2::LaunchTemplate")
@@ -46,7 +51,6 @@ impl Session {
                 Err(error) => gathered.failed(template, &error),
             }
         }
-        gathered
     }
 
     /// The newest version's data against what was applied. CloudFormation cannot read it: to it, it is write-only.

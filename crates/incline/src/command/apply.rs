@@ -8,7 +8,7 @@ use crate::{estate, view};
 use incline_aws::{Journal, Mode};
 use incline_model::desired::Parameter;
 use incline_model::inventory::aws::matches;
-use incline_model::plan::{FORMAT, Plan, SitePlan, Step, Verb};
+use incline_model::plan::{FORMAT, Plan, Reason, SitePlan, Step, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -44,6 +44,14 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         planner.plan(&sites, false)
     })
     .await?;
+    // A plan that was saved with drift in it is compared with drift in it.
+    let drifted = |plan: &Plan| {
+        let changes = plan.sites.iter().flat_map(|site| &site.steps).flat_map(|step| &step.changes);
+        changes.into_iter().any(|change| change.reason == Reason::Drifted)
+    };
+    if options.mend_drift || saved.as_ref().is_some_and(drifted) {
+        live.mend_drift(&sites, &mut plan).await;
+    }
     if let Some(saved) = &saved {
         still_holds(saved, &plan)?;
     }

@@ -2,9 +2,8 @@
 use crate::arguments::{Common, Drift as Options};
 use crate::error::{Exit, Failure};
 use crate::live::{self, Live};
-use crate::planner::{Against, Planner, digests, place, table};
+use crate::planner::{Against, Planner, digests, table};
 use crate::{estate, view};
-use futures_util::future::join_all;
 use incline_aws::{Journal, Mode};
 use incline_model::drift::{Drift, FORMAT};
 
@@ -31,15 +30,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         lock: &lock,
     };
     let plan = planner.plan(&sites, false)?;
-    let today = view::today();
-    let looks = sites.iter().filter_map(|site| {
-        let name = site.typed().name.as_str();
-        let (part, observed) = (live.parts.get(name)?, live.observed.get(name)?);
-        let plan = plan.sites.iter().find(|plan| plan.site == name)?;
-        let today = &today;
-        Some(async move { part.session.drift(site, &part.desired, observed, plan, &place(site), today).await })
-    });
-    let drift = Drift { format: FORMAT, sites: join_all(looks).await };
+    let drift = Drift { format: FORMAT, sites: live.drift(&sites, &plan).await };
     if options.json {
         let text = serde_json::to_string_pretty(&drift);
         let text = text.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })?;

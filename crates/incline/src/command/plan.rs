@@ -43,7 +43,10 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             let mode = if options.change_sets { Mode::Judge } else { Mode::Look };
             let mut live = Live::open(&estate, &templates, &aws, Journal::new(mode)).await?;
             live.observe().await?;
-            let plan = plan_against(Against::Live(&live.observed), false)?;
+            let mut plan = plan_against(Against::Live(&live.observed), false)?;
+            if options.mend_drift {
+                live.mend_drift(&aws, &mut plan).await;
+            }
             if options.change_sets {
                 judged = live.judge(&plan, &table, options.out.is_some()).await?;
             }

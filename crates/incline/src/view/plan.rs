@@ -280,6 +280,7 @@ fn reason(reason: Reason) -> &'static str {
         Reason::Follows => "follows",
         Reason::Unwanted => "is no longer in the inventory",
         Reason::Outdated => "runs from what was before",
+        Reason::Drifted => "back to what was applied",
     }
 }
 
