@@ -1,5 +1,6 @@
 //! `cargo xtask TASK`: what the project needs done beside building.
 mod bench;
+mod demo;
 mod testbed;
 
 use std::io::{BufRead, BufReader};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 const USAGE: &str = "\
+cargo xtask demo               the whole life of a site, against an emulator of AWS on this machine
 cargo xtask test               all tests, with their peers set up first
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
 cargo xtask bench              time and memory, beside terraform and cfn-lint where they are installed
@@ -18,6 +20,7 @@ type Outcome = Result<(), String>;
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let outcome = match task.as_str() {
+        "demo" => demo::run_demo(),
         "test" => test(),
         "check" => check(),
         "bench" => bench::run(),

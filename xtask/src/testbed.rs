@@ -12,7 +12,7 @@ const PACKAGES: [(&str, &str); 5] = [
     ("systemd", "/usr/bin/systemd-analyze"),
 ];
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     root().join("target/testbed")
 }
 
@@ -25,9 +25,21 @@ pub(crate) fn prepare() -> Outcome {
     kubeadm()
 }
 
+/// Makes the emulator of AWS alone.
+pub(crate) fn aws() -> Outcome {
+    std::fs::create_dir_all(folder()).map_err(|error| format!("target/testbed cannot be made: {error}"))?;
+    install(&[])?;
+    environment("aws")
+}
+
 fn packages() -> Outcome {
+    install(&PACKAGES)
+}
+
+/// Installs Debian's packages that are not there, and what Python's environments need.
+fn install(packages: &[(&'static str, &str)]) -> Outcome {
     let mut missing: Vec<&str> =
-        PACKAGES.iter().filter(|(_, program)| !std::path::Path::new(program).exists()).map(|(name, _)| *name).collect();
+        packages.iter().filter(|(_, program)| !std::path::Path::new(program).exists()).map(|(name, _)| *name).collect();
     // Debian's python3 comes without what `python3 -m venv` needs.
     if !Command::new("python3").args(["-c", "import ensurepip"]).output().is_ok_and(|output| output.status.success()) {
         missing.extend(["python3", "python3-venv"]);
@@ -44,9 +56,9 @@ fn packages() -> Outcome {
         run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
     };
     apt(&["update", "-qq"])?;
-    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
-    install.extend(missing);
-    apt(&install)
+    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(missing);
+    apt(&arguments)
 }
 
 fn is_root() -> bool {

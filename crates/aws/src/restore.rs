@@ -6,15 +6,15 @@ use crate::error::Error;
 use crate::nodes::{EC2, ELB, failed};
 use crate::session::Session;
 use incline_model::plan::PropertyChange;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Whether a property is set back by the service itself.
 pub(crate) fn is_direct(kind: &str, property: &str) -> bool {
     match kind {
         "AWS::ElasticLoadBalancing::LoadBalancer" | "AWS::EC2::VPNGatewayRoutePropagation" => true,
         "AWS::EC2::SecurityGroup" => property.starts_with("SecurityGroup"),
-        "AWS::EC2::LaunchTemplate" => true,
-        "AWS::EC2::VPNConnection" => property.starts_with("Tunnels."),
+        "AWS::ECR::Repository" => property == "RepositoryPolicyText",
+        "AWS::EC2::VPNConnection" => property.starts_with("VpnTunnelOptionsSpecifications."),
         "AWS::AutoScaling::AutoScalingGroup" => {
             ["Processes.", "Instances.", "MinSize", "MaxSize"].iter().any(|part| property.starts_with(part))
         }
@@ -31,13 +31,31 @@ impl Session {
             "AWS::EC2::SecurityGroup" => self.restore_rules(resource, changes).await,
             "AWS::EC2::VPNConnection" => self.restore_tunnels(resource, changes).await,
             "AWS::AutoScaling::AutoScalingGroup" => self.restore_group(resource, changes).await,
-            "AWS::EC2::LaunchTemplate" => self.restore_template(resource).await,
+            "AWS::ECR::Repository" => self.restore_repository(resource).await,
             _ => Ok(Vec::new()),
         }
     }
 
+    /// The policy that was applied, or none: CloudFormation does not see a policy where its template has none.
+    async fn restore_repository(&self, repository: &Resource) -> Result<Vec<String>, Error> {
+        let target = "AmazonEC2ContainerRegistry_V20150921";
+        match repository.value("/RepositoryPolicyText") {
+            Some(policy) => {
+                let body = json!({ "repositoryName": repository.physical, "policyText": policy.to_string() });
+                self.wire.json("ecr", target, "SetRepositoryPolicy", &body).await?;
+                Ok(vec!["its policy is set back".to_owned()])
+            }
+            None => {
+                let body = json!({ "repositoryName": repository.physical });
+                self.wire.json("ecr", target, "DeleteRepositoryPolicy", &body).await?;
+                Ok(vec!["the policy that somebody made is gone".to_owned()])
+            }
+        }
+    }
+
     async fn elb(&self, operation: &str, parameters: &[(String, String)]) -> Result<(), Error> {
-        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let parameters: Vec<(&str, &str)> =
+            parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         self.wire.query("elasticloadbalancing", ELB, operation, &parameters).await.map(drop)
     }
 
@@ -56,28 +74,43 @@ impl Session {
             ("/AccessLoggingPolicy/S3BucketPrefix", "AccessLog.S3BucketPrefix"),
         ];
         if ["CrossZone", "Connection", "AccessLogging"].iter().any(|part| touched(part)) {
-            let set = attributes.iter().filter_map(|(path, key)| Some((format!("LoadBalancerAttributes.{key}"), balancer.text(path)?)));
-            self.elb("ModifyLoadBalancerAttributes", &[name.clone()].into_iter().chain(set).collect::<Vec<_>>()).await?;
+            let set = attributes
+                .iter()
+                .filter_map(|(path, key)| Some((format!("LoadBalancerAttributes.{key}"), balancer.text(path)?)));
+            self.elb("ModifyLoadBalancerAttributes", &[name.clone()].into_iter().chain(set).collect::<Vec<_>>())
+                .await?;
             done.push("attributes".to_owned());
         }
         if touched("HealthCheck") {
             let parts = ["Target", "Interval", "Timeout", "UnhealthyThreshold", "HealthyThreshold"];
-            let set = parts.iter().filter_map(|part| Some((format!("HealthCheck.{part}"), balancer.text(&format!("/HealthCheck/{part}"))?)));
+            let set = parts.iter().filter_map(|part| {
+                Some((format!("HealthCheck.{part}"), balancer.text(&format!("/HealthCheck/{part}"))?))
+            });
             self.elb("ConfigureHealthCheck", &[name.clone()].into_iter().chain(set).collect::<Vec<_>>()).await?;
             done.push("health check".to_owned());
         }
         if touched("Listeners") {
             // Strays go first: they may hold the port of one that is missing.
             for change in changes.iter().filter(|change| change.path == "Listeners") {
-                if let Some(port) = told(&change.before).and_then(|stray| stray.split(' ').nth(1).map(ToOwned::to_owned)).filter(|_| told(&change.after).is_none()) {
-                    self.elb("DeleteLoadBalancerListeners", &[name.clone(), ("LoadBalancerPorts.member.1".to_owned(), port.clone())]).await?;
+                if let Some(port) = told(&change.before)
+                    .and_then(|stray| stray.split(' ').nth(1).map(ToOwned::to_owned))
+                    .filter(|_| told(&change.after).is_none())
+                {
+                    self.elb(
+                        "DeleteLoadBalancerListeners",
+                        &[name.clone(), ("LoadBalancerPorts.member.1".to_owned(), port.clone())],
+                    )
+                    .await?;
                     done.push(format!("the listener on {port} is gone"));
                 }
             }
             for wanted in balancer.list("/Listeners") {
                 let part = |key: &str| wanted.get(key).map(text).unwrap_or_default();
                 let port = part("LoadBalancerPort");
-                let missing = changes.iter().any(|change| told(&change.before).is_none() && told(&change.after).is_some_and(|line| line.split(' ').nth(1) == Some(&port)));
+                let missing = changes.iter().any(|change| {
+                    told(&change.before).is_none()
+                        && told(&change.after).is_some_and(|line| line.split(' ').nth(1) == Some(&port))
+                });
                 if !missing {
                     continue;
                 }
@@ -88,10 +121,16 @@ impl Session {
                     }
                 }
                 self.elb("CreateLoadBalancerListeners", &request).await?;
-                let policies: Vec<String> = wanted.get("PolicyNames").and_then(Value::as_array).into_iter().flatten().map(text).collect();
+                let policies: Vec<String> =
+                    wanted.get("PolicyNames").and_then(Value::as_array).into_iter().flatten().map(text).collect();
                 if !policies.is_empty() {
                     let mut request = vec![name.clone(), ("LoadBalancerPort".to_owned(), port.clone())];
-                    request.extend(policies.iter().enumerate().map(|(index, policy)| (format!("PolicyNames.member.{}", index + 1), policy.clone())));
+                    request.extend(
+                        policies
+                            .iter()
+                            .enumerate()
+                            .map(|(index, policy)| (format!("PolicyNames.member.{}", index + 1), policy.clone())),
+                    );
                     self.elb("SetLoadBalancerPoliciesOfListener", &request).await?;
                 }
                 done.push(format!("the listener on {port} is back"));
@@ -123,7 +162,8 @@ impl Session {
             };
             let mut request = vec![("GroupId".to_owned(), group.physical.clone())];
             request.extend(permission(&rule));
-            let request: Vec<(&str, &str)> = request.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let request: Vec<(&str, &str)> =
+                request.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             self.wire.query("ec2", EC2, &format!("{verb}SecurityGroup{direction}"), &request).await?;
             done.push(format!("{rule} {word}"));
         }
@@ -132,27 +172,47 @@ impl Session {
 
     /// Tunnel options are set back by the tunnel's outside address; the tunnel is down for a while.
     async fn restore_tunnels(&self, connection: &Resource, changes: &[PropertyChange]) -> Result<Vec<String>, Error> {
-        let answer = self.wire.query("ec2", EC2, "DescribeVpnConnections", &[("VpnConnectionId.1", &connection.physical)]).await?;
-        let options = answer.pointer("/vpnConnectionSet/0/options/tunnelOptionSet").and_then(Value::as_array).cloned().unwrap_or_default();
+        let answer = self
+            .wire
+            .query("ec2", EC2, "DescribeVpnConnections", &[("VpnConnectionId.1", &connection.physical)])
+            .await?;
+        let options = answer
+            .pointer("/vpnConnectionSet/0/options/tunnelOptionSet")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let mut done = Vec::new();
         for (index, wanted) in connection.list("/VpnTunnelOptionsSpecifications").iter().enumerate() {
-            let properties: std::collections::BTreeSet<&str> =
-                changes.iter().filter_map(|change| change.path.strip_prefix(&format!("Tunnels.{index}."))).collect();
+            let properties: std::collections::BTreeSet<&str> = changes
+                .iter()
+                .filter_map(|change| change.path.strip_prefix(&format!("VpnTunnelOptionsSpecifications.{index}.")))
+                .collect();
             let network = wanted.get("TunnelInsideCidr").map(text).unwrap_or_default();
             let outside = options.iter().find(|is| is.get("tunnelInsideCidr").map(text).as_deref() == Some(&network));
-            let Some(outside) = outside.and_then(|is| is.get("outsideIpAddress")).map(text).filter(|_| !properties.is_empty()) else { continue };
-            let mut request = vec![("VpnConnectionId".to_owned(), connection.physical.clone()), ("VpnTunnelOutsideIpAddress".to_owned(), outside.clone())];
+            let Some(outside) =
+                outside.and_then(|is| is.get("outsideIpAddress")).map(text).filter(|_| !properties.is_empty())
+            else {
+                continue;
+            };
+            let mut request = vec![
+                ("VpnConnectionId".to_owned(), connection.physical.clone()),
+                ("VpnTunnelOutsideIpAddress".to_owned(), outside.clone()),
+            ];
             for property in properties {
                 let singular = property.strip_suffix('s').unwrap_or(property);
                 match wanted.get(property) {
                     Some(Value::Array(values)) => request.extend(values.iter().enumerate().map(|(number, value)| {
-                        (format!("TunnelOptions.{singular}.{}.Value", number + 1), value.get("Value").map(text).unwrap_or_default())
+                        (
+                            format!("TunnelOptions.{singular}.{}.Value", number + 1),
+                            value.get("Value").map(text).unwrap_or_default(),
+                        )
                     })),
                     Some(value) => request.push((format!("TunnelOptions.{property}"), text(value))),
                     None => {}
                 }
             }
-            let request: Vec<(&str, &str)> = request.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let request: Vec<(&str, &str)> =
+                request.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             self.wire.query("ec2", EC2, "ModifyVpnTunnelOptions", &request).await?;
             done.push(format!("the tunnel at {outside} is set back"));
         }
@@ -161,7 +221,8 @@ impl Session {
 
     async fn restore_group(&self, group: &Resource, changes: &[PropertyChange]) -> Result<Vec<String>, Error> {
         let mut done = Vec::new();
-        let suspended: Vec<String> = changes.iter().filter_map(|change| change.path.strip_prefix("Processes.")).map(ToOwned::to_owned).collect();
+        let suspended: Vec<String> =
+            changes.iter().filter_map(|change| change.path.strip_prefix("Processes.")).map(ToOwned::to_owned).collect();
         if !suspended.is_empty() {
             let request = self.autoscaling.resume_processes().auto_scaling_group_name(&group.physical);
             request.set_scaling_processes(Some(suspended.clone())).send().await.map_err(failed("ResumeProcesses"))?;
@@ -176,21 +237,11 @@ impl Session {
         }
         Ok(done)
     }
-
-    /// A newer version that somebody made is taken away: groups name the version that was applied.
-    async fn restore_template(&self, template: &Resource) -> Result<Vec<String>, Error> {
-        let parameters = [("LaunchTemplateId", template.physical.as_str()), ("LaunchTemplateVersion.1", "$Latest")];
-        let answer = self.wire.query("ec2", EC2, "DescribeLaunchTemplateVersions", &parameters).await?;
-        let stray = answer.pointer("/launchTemplateVersionSet/0/versionNumber").map(text).unwrap_or_default();
-        let parameters = [("LaunchTemplateId", template.physical.as_str()), ("LaunchTemplateVersion.1", stray.as_str())];
-        self.wire.query("ec2", EC2, "DeleteLaunchTemplateVersions", &parameters).await?;
-        Ok(vec![format!("version {stray}, which incline did not make, is gone")])
-    }
 }
 
-/// What a change says, unless it says that there is nothing.
+/// What a change says, if there is something.
 fn told(value: &Option<Value>) -> Option<String> {
-    value.as_ref().and_then(Value::as_str).filter(|text| *text != "not there").map(ToOwned::to_owned)
+    value.as_ref().and_then(Value::as_str).map(ToOwned::to_owned)
 }
 
 /// A rule in one line → the parameters by which EC2 takes it.
@@ -199,7 +250,8 @@ fn permission(rule: &str) -> Vec<(String, String)> {
     let (protocol, ports) = ports.split_once(' ').unwrap_or((ports, ""));
     let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
     let key = |name: &str| format!("IpPermissions.1.{name}");
-    let mut parameters = vec![(key("IpProtocol"), if protocol == "all" { "-1".to_owned() } else { protocol.to_owned() })];
+    let mut parameters =
+        vec![(key("IpProtocol"), if protocol == "all" { "-1".to_owned() } else { protocol.to_owned() })];
     if !first.is_empty() {
         parameters.push((key("FromPort"), first.to_owned()));
         parameters.push((key("ToPort"), last.to_owned()));
@@ -220,7 +272,13 @@ mod tests {
 
     #[test]
     fn a_rule_in_one_line_is_what_ec2_takes() {
-        let told = |rule: &str| permission(rule).into_iter().map(|(key, value)| format!("{}={value}", key.trim_start_matches("IpPermissions.1."))).collect::<Vec<_>>().join(" ");
+        let told = |rule: &str| {
+            permission(rule)
+                .into_iter()
+                .map(|(key, value)| format!("{}={value}", key.trim_start_matches("IpPermissions.1.")))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         assert_eq!(told("tcp 22, 0.0.0.0/0"), "IpProtocol=tcp FromPort=22 ToPort=22 IpRanges.1.CidrIp=0.0.0.0/0");
         assert_eq!(told("udp 1-9, sg-1"), "IpProtocol=udp FromPort=1 ToPort=9 Groups.1.GroupId=sg-1");
         assert_eq!(told("all, ::/0"), "IpProtocol=-1 Ipv6Ranges.1.CidrIpv6=::/0");

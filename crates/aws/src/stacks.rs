@@ -152,7 +152,7 @@ impl Session {
             }
         };
         let settled = matches!(condition, Condition::Settled | Condition::Reviewing | Condition::Busy);
-        let resources = if settled { Vec::new() } else { self.resources(id).await? };
+        let resources = if settled { Vec::new() } else { self.troubled_resources(id).await? };
         let outdated = match roll {
             Roll::Refresh(refresh) if condition == Condition::Settled => nodes::outdated(self, &refresh.group).await?,
             _ => Vec::new(),
@@ -191,6 +191,41 @@ impl Session {
         let answer =
             self.cloudformation.get_stack_policy().stack_name(stack).send().await.map_err(failed("GetStackPolicy"))?;
         Ok(answer.stack_policy_body().and_then(|text| serde_json::from_str(text).ok()))
+    }
+
+    /// A stack's resources with what its events tell of them: a list of resources may leave out what was never made, and
+    /// what a deletion passed over.
+    async fn troubled_resources(&self, stack: &str) -> Result<Vec<DeployedResource>, Error> {
+        let mut resources = self.resources(stack).await?;
+        let mut pages = self.cloudformation.describe_stack_events().stack_name(stack).into_paginator().send();
+        let mut told = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            for event in page.map_err(failed("DescribeStackEvents"))?.stack_events() {
+                let id = event.logical_resource_id().unwrap_or_default();
+                let status = event.resource_status().map_or("", |status| status.as_str());
+                let is_stack = event.physical_resource_id() == event.stack_id();
+                // The newest event of each resource, which comes first, tells its state.
+                if is_stack
+                    || !told.insert(id.to_owned())
+                    || !(status.ends_with("_FAILED") || status == "DELETE_SKIPPED")
+                {
+                    continue;
+                }
+                let known = resources.iter().position(|resource| resource.id == id);
+                let resource = DeployedResource {
+                    id: id.to_owned(),
+                    kind: event.resource_type().unwrap_or_default().to_owned(),
+                    physical: event.physical_resource_id().unwrap_or_default().to_owned(),
+                    status: status.to_owned(),
+                    reason: event.resource_status_reason().unwrap_or_default().to_owned(),
+                };
+                match known.and_then(|at| resources.get_mut(at)) {
+                    Some(known) => *known = DeployedResource { physical: known.physical.clone(), ..resource },
+                    None => resources.push(resource),
+                }
+            }
+        }
+        Ok(resources)
     }
 
     /// A stack's resources, by name or ARN.

@@ -144,7 +144,13 @@ impl<'a> Stacks<'a> {
         let by_service = |change: &Change| {
             change.reason == Reason::Drifted && change.properties.iter().all(|p| is_direct(&change.kind, &p.path))
         };
-        if is_new || step.changes.iter().any(|c| !by_service(c)) || step.settings.iter().any(|s| !own(&s.path)) {
+        // What a stack is after it was mended was not known when the plan was made.
+        let mended = step.mend.is_some();
+        if is_new
+            || mended
+            || step.changes.iter().any(|c| !by_service(c))
+            || step.settings.iter().any(|s| !own(&s.path))
+        {
             self.change(part, stack, step, is_new, say).await?;
         }
         self.restore(part, step, say).await?;
@@ -283,9 +289,11 @@ impl<'a> Stacks<'a> {
         let observed = part.session.observe(&part.desired).await.map_err(Trouble::from)?;
         let (_, gathered) = part.session.gather(&observed, &[step.target.as_str()], "").await;
         let still = gathered.drifted_in(&step.target);
-        Ok(!drifted.iter().any(|change| still.iter().any(|(resource, property)| {
-            *resource == change.resource && change.properties.iter().any(|known| known.path == *property)
-        })))
+        Ok(!drifted.iter().any(|change| {
+            still.iter().any(|(resource, property)| {
+                *resource == change.resource && change.properties.iter().any(|known| known.path == *property)
+            })
+        }))
     }
 
     /// Lets CloudFormation judge a step, without carrying anything out: what it would do, or why it cannot be asked.

@@ -152,7 +152,9 @@ impl Live {
     /// Adds to a plan what brings back what drifted. What cannot be brought back is told.
     pub(crate) async fn mend_drift(&self, sites: &[&Aws], plan: &mut Plan) {
         for drift in self.drift(sites, plan).await {
-            let (Some(part), Some(observed)) = (self.parts.get(&drift.site), self.observed.get(&drift.site)) else { continue };
+            let (Some(part), Some(observed)) = (self.parts.get(&drift.site), self.observed.get(&drift.site)) else {
+                continue;
+            };
             for site in plan.sites.iter_mut().filter(|site| site.site == drift.site) {
                 let left = incline_plan::mend_drift(site, &part.desired, observed, &drift);
                 site.notes.extend(left);

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// The version of the drift report's JSON.
 pub const FORMAT: u32 = 1;
 
+/// What stands for a value where there is none.
+pub const NOTHING: &str = "not there";
+
 /// What a look at some sites found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

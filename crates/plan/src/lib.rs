@@ -71,7 +71,9 @@ pub fn plan(
             continue;
         }
         let step = match observed.stacks.get(&stack.name) {
+            // A stack under review is a change set that waits: there is nothing in it.
             None => Some(stack::create(stack)),
+            Some(deployed) if deployed.status.condition() == Condition::Reviewing => Some(stack::create(stack)),
             Some(deployed) => match deployed.status.condition() {
                 Condition::Settled => stack::update(stack, deployed, table, observed, moved),
                 _ => match mend::before(stack, deployed, table, observed, named, moved) {
@@ -117,7 +119,12 @@ pub fn plan(
         steps,
         unchanged,
         blocked,
-        seen: observed.stacks.iter().map(|(name, deployed)| (name.clone(), fingerprint(deployed))).collect(),
+        seen: observed
+            .stacks
+            .iter()
+            .filter(|(_, deployed)| deployed.status.condition() != Condition::Reviewing)
+            .map(|(name, deployed)| (name.clone(), fingerprint(deployed)))
+            .collect(),
         notes: desired.notes.clone(),
     }
 }

@@ -35,7 +35,6 @@ pub(crate) fn before(
         Ok(step)
     };
     match deployed.status.condition() {
-        Condition::Reviewing => anew(Way::DeleteEmpty, Vec::new()),
         Condition::NeverMade => {
             let live = told(deployed, DeployedResource::is_live);
             if live.is_empty() {
@@ -87,7 +86,7 @@ pub(crate) fn before(
                 "`incline apply` follows it to its end first, or wait and run it again",
             )
         }),
-        Condition::Settled | Condition::Unknown => Err(blocked(
+        Condition::Settled | Condition::Reviewing | Condition::Unknown => Err(blocked(
             target,
             deployed,
             "incline knows no way out of this state",

@@ -106,6 +106,14 @@ def answer(action, one, names):
         port = one("LoadBalancerPorts.member.1")
         BALANCERS[name]["Listeners"] = [listener for listener in BALANCERS[name]["Listeners"] if str(listener["LoadBalancerPort"]) != port]
         return {}
+    if action == "CreateLoadBalancerListeners":
+        wanted = {key: one(f"Listeners.member.1.{key}") for key in ("LoadBalancerPort", "InstancePort", "Protocol", "InstanceProtocol")}
+        if certificate := one("Listeners.member.1.SSLCertificateId"):
+            wanted["SSLCertificateId"] = certificate
+        if any(str(listener["LoadBalancerPort"]) == wanted["LoadBalancerPort"] for listener in BALANCERS[name]["Listeners"]):
+            raise LookupError("DuplicateListener")
+        BALANCERS[name]["Listeners"] = [*BALANCERS[name]["Listeners"], wanted]
+        return {}
     raise LookupError(action)
 
 

@@ -1,7 +1,7 @@
 """Faults by logical id: a resource that fails, or that takes its time.
 
 FAULTS names a JSON file: {"Nat": {"operation": "create", "reason": "limit exceeded", "times": 1, "seconds": 0.5}}. Without a
-reason a resource only takes its time; "*" speaks for all that are not named.
+reason a resource only takes its time; "after" lets some operations pass first; "*" speaks for all that are not named.
 """
 
 import json
@@ -26,10 +26,13 @@ def meet(operation, logical_id):
         if not fault or fault.get("operation", operation) != operation or fault.get("times", 1) < 1:
             return
         if "times" in fault:
-            fault["times"] -= 1
+            passes = fault.get("after", 0) > 0
+            fault["after" if passes else "times"] -= 1
             with open(PATH + ".new", "w", encoding="utf-8") as file:
                 json.dump(faults, file)
             os.replace(PATH + ".new", PATH)
+            if passes:
+                return
     time.sleep(fault.get("seconds", 0))
     if reason := fault.get("reason"):
         raise ValueError(reason)

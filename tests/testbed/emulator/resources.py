@@ -169,8 +169,9 @@ def modify_tunnel(parameters):
     index = int(ec2._p(parameters, "VpnTunnelOutsideIpAddress").rsplit(".", 1)[1]) - 1
     if status := ec2._p(parameters, "TunnelStatus"):
         connection.setdefault("TunnelStatus", ["UP", "UP"])[index] = status
-    if group := ec2._p(parameters, "TunnelOptions.Phase1DHGroupNumber.1.Value"):
-        connection["Tunnels"][index]["Phase1DHGroupNumbers"] = [{"Value": group}]
+    keys = [f"TunnelOptions.Phase1DHGroupNumber.{number}.Value" for number in range(1, 10)]
+    if groups := [{"Value": ec2._p(parameters, key)} for key in keys if ec2._p(parameters, key)]:
+        connection["Tunnels"][index]["Phase1DHGroupNumbers"] = groups
     return ec2._xml(200, "ModifyVpnTunnelOptionsResponse", ec2._vpn_conn_xml(connection, tag="vpnConnection"))
 
 
@@ -273,6 +274,7 @@ def secret_reference():
     """Ref of a secret is its ARN (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html)."""
     handler = HANDLERS["AWS::SecretsManager::Secret"]
     create, update, delete = handler["create"], handler["update"], handler["delete"]
+    update_is_told, delete_is_told = handler.get("update_with_logical_id"), handler.get("delete_with_logical_id")
 
     def arn_of(name):
         return secretsmanager._secrets[name]["ARN"]
@@ -285,12 +287,12 @@ def secret_reference():
         return arn_of(name), {**attributes, "Id": arn_of(name)}
 
     def updated(physical_id, old, new, stack, logical_id=None):
-        told = [logical_id] if handler.get("update_with_logical_id") else []
+        told = [logical_id] if update_is_told else []
         name, attributes = update(name_of(physical_id), old, new, stack, *told)
         return arn_of(name), {**attributes, "Id": arn_of(name)}
 
     def deleted(physical_id, properties, logical_id=None):
-        told = [logical_id] if handler.get("delete_with_logical_id") else []
+        told = [logical_id] if delete_is_told else []
         return delete(name_of(physical_id), properties, *told)
 
     handler.update(create=created, update=updated, delete=deleted)

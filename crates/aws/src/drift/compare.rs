@@ -1,6 +1,7 @@
 //! Comparing what was applied with what services answer, which name and order things in ways of their own.
 use super::Gathered;
 use super::applied::{Resource, text};
+use incline_model::drift::NOTHING;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -18,10 +19,10 @@ pub(crate) fn policy(gathered: &mut Gathered, resource: &Resource, property: &st
     };
     let (wanted, is) = (statements(expected), statements(&found));
     for missing in wanted.difference(&is) {
-        gathered.drifted(resource, property, missing, "not there");
+        gathered.drifted(resource, property, missing, NOTHING);
     }
     for stray in is.difference(&wanted) {
-        gathered.drifted(resource, property, "not there", stray);
+        gathered.drifted(resource, property, NOTHING, stray);
     }
     if wanted == is {
         gathered.drifted(resource, property, canonical(expected), canonical(&found));
@@ -49,7 +50,7 @@ fn canonical(value: &Value) -> Value {
 pub(crate) fn scalar(gathered: &mut Gathered, resource: &Resource, path: &str, actual: Option<&Value>) {
     gathered.looked_at(resource);
     let Some(expected) = resource.text(path) else { return };
-    let actual = actual.map_or("nothing".to_owned(), text);
+    let actual = actual.map_or(NOTHING.to_owned(), text);
     if expected != actual {
         gathered.drifted(resource, &path.trim_start_matches('/').replace('/', "."), expected, actual);
     }
@@ -65,10 +66,10 @@ pub(crate) fn set(
 ) {
     gathered.looked_at(resource);
     for missing in expected.difference(actual) {
-        gathered.drifted(resource, property, missing, "not there");
+        gathered.drifted(resource, property, missing, NOTHING);
     }
     for stray in actual.difference(expected) {
-        gathered.drifted(resource, property, "not there", stray);
+        gathered.drifted(resource, property, NOTHING, stray);
     }
 }
 
@@ -108,7 +109,7 @@ pub(crate) fn ec2(gathered: &mut Gathered, resource: &Resource, property: &str, 
             }
         }
         scalar => {
-            let actual = if actual.is_null() { "nothing".to_owned() } else { text(actual) };
+            let actual = if actual.is_null() { NOTHING.to_owned() } else { text(actual) };
             if text(scalar) != actual {
                 gathered.drifted(resource, property, text(scalar), actual);
             }

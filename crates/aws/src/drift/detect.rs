@@ -6,7 +6,7 @@ use crate::session::Session;
 use crate::stacks::failed;
 use aws_sdk_cloudformation::types::{StackDriftDetectionStatus, StackResourceDriftStatus};
 use futures_util::stream::{self, StreamExt};
-use incline_model::drift::State;
+use incline_model::drift::{NOTHING, State};
 use std::time::Duration;
 
 /// How many stacks are looked at side by side.
@@ -98,7 +98,7 @@ fn one(gathered: &mut Gathered, resource: &Resource, drift: &aws_sdk_cloudformat
                     gathered.looked_at(resource);
                     continue;
                 }
-                let value = |text: Option<&str>| text.filter(|text| *text != "null").unwrap_or("not there").to_owned();
+                let value = |text: Option<&str>| text.filter(|text| *text != "null").unwrap_or(NOTHING).to_owned();
                 gathered.drifted(
                     resource,
                     &property,

@@ -5,6 +5,7 @@ use super::network::word;
 use super::{CERTIFICATE_DAYS, Gathered, compare};
 use crate::error::Error;
 use crate::session::Session;
+use incline_model::drift::NOTHING;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -119,10 +120,10 @@ impl Session {
                 compare::policy(gathered, repository, "RepositoryPolicyText", &expected, &word(&policy, "/policyText"))
             }
             (Ok(policy), None) => {
-                gathered.drifted(repository, "RepositoryPolicyText", "not there", word(&policy, "/policyText"))
+                gathered.drifted(repository, "RepositoryPolicyText", NOTHING, word(&policy, "/policyText"))
             }
             (Err(error), Some(_)) if error.is_missing() => {
-                gathered.drifted(repository, "RepositoryPolicyText", "as applied", "not there")
+                gathered.drifted(repository, "RepositoryPolicyText", "as applied", NOTHING)
             }
             (Err(error), None) if error.is_missing() => {}
             (Err(error), _) => return Err(error),
@@ -193,7 +194,7 @@ impl Session {
                             _ => {}
                         }
                     }
-                    Err(error) if error.is_missing() => gathered.drifted(balancer, "Certificate", arn, "not there"),
+                    Err(error) if error.is_missing() => gathered.drifted(balancer, "Certificate", arn, NOTHING),
                     Err(error) => gathered.failed(balancer, &error),
                 }
             }

@@ -5,6 +5,7 @@ use super::compare;
 use crate::error::Error;
 use crate::nodes::{EC2, ELB};
 use crate::session::Session;
+use incline_model::drift::NOTHING;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -137,7 +138,12 @@ impl Session {
             // AWS may list the tunnels in another order: the inside network tells them apart.
             let network = word(tunnel, "/TunnelInsideCidr");
             let Some(is) = options.iter().find(|is| word(is, "/tunnelInsideCidr") == network) else {
-                gathered.drifted(connection, &format!("Tunnels.{index}.TunnelInsideCidr"), network, "no such tunnel");
+                gathered.drifted(
+                    connection,
+                    &format!("VpnTunnelOptionsSpecifications.{index}.TunnelInsideCidr"),
+                    network,
+                    "no such tunnel",
+                );
                 continue;
             };
             for (property, path) in [
@@ -152,12 +158,23 @@ impl Session {
                 let expected =
                     items(tunnel, &format!("/{property}")).into_iter().map(|value| word(value, "/Value")).collect();
                 let actual = items(is, path).into_iter().map(|value| word(value, "/value")).collect();
-                compare::set(gathered, connection, &format!("Tunnels.{index}.{property}"), &expected, &actual);
+                compare::set(
+                    gathered,
+                    connection,
+                    &format!("VpnTunnelOptionsSpecifications.{index}.{property}"),
+                    &expected,
+                    &actual,
+                );
             }
             for (property, path) in [("StartupAction", "/startupAction"), ("DPDTimeoutAction", "/dpdTimeoutAction")] {
                 let (expected, actual) = (word(tunnel, &format!("/{property}")), word(is, path));
                 if !expected.is_empty() && expected != actual {
-                    gathered.drifted(connection, &format!("Tunnels.{index}.{property}"), expected, actual);
+                    gathered.drifted(
+                        connection,
+                        &format!("VpnTunnelOptionsSpecifications.{index}.{property}"),
+                        expected,
+                        actual,
+                    );
                 }
             }
             let outside = word(is, "/outsideIpAddress");
@@ -168,7 +185,7 @@ impl Session {
                 let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
                 gathered.drifted(
                     connection,
-                    &format!("Tunnels.{index}.Status"),
+                    &format!("VpnTunnelOptionsSpecifications.{index}.Status"),
                     "UP",
                     format!("{}{why}", word(state, "/status")),
                 );
@@ -249,7 +266,7 @@ impl Session {
                     balancer,
                     &format!("Policies.{name}"),
                     reference,
-                    is.unwrap_or_else(|| "not there".to_owned()),
+                    is.unwrap_or_else(|| NOTHING.to_owned()),
                 );
             }
         }

@@ -131,7 +131,7 @@ impl Screen {
         }
         // A reason that only says that another failure ended it is noise.
         let cancelled = reason.to_ascii_lowercase().contains("cancelled");
-        if status.ends_with("_FAILED") && !cancelled && !reason.is_empty() {
+        if status.ends_with("_FAILED") && !cancelled && !reason.is_empty() && resource != target {
             self.print(target, &style::red(&format!("✗ {resource} ({kind}): {reason}")));
         } else if matches!(self.kind, Kind::Plain) && !status.ends_with("_IN_PROGRESS") && resource != target {
             self.line(target, &format!("{resource} {}", style::dim(status)));

@@ -1,0 +1,139 @@
+//! Drift: planted by a hand behind incline's back, found by name, mended, borne where the inventory says so, and never
+//! invented.
+use super::*;
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn what_is_planted_is_found_and_nothing_else() {
+    let aws = Aws::with_example();
+    aws.ends(&["apply", "--yes"], 0);
+    let quiet = aws.ends(&["drift"], 0);
+    assert!(quiet.contains("No drift:"), "{quiet}");
+    let account = "210987654321";
+    let groups = aws.query("ec2", account, "Action=DescribeSecurityGroups&Version=2016-11-15");
+    let group = |description: &str| {
+        let item =
+            groups.split("<groupId>").find(|part| part.contains(&format!("<groupDescription>{description}<"))).unwrap();
+        item.split('<').next().unwrap().to_owned()
+    };
+    let ec2 = |form: &str| aws.query("ec2", account, &format!("Version=2016-11-15&{form}"));
+    let elb = |form: &str| aws.query("elasticloadbalancing", account, &format!("Version=2012-06-01&{form}"));
+    let vpn = aws.query("ec2", account, "Action=DescribeVpnConnections&Version=2016-11-15");
+    let connection = between(&vpn, "<vpnConnectionId>", "<").unwrap();
+    let vpc =
+        between(&ec2("Action=DescribeVpcs&Filter.1.Name=cidr&Filter.1.Value.1=10.20.0.0/16"), "<vpcId>", "<").unwrap();
+    let gateway = between(&ec2("Action=DescribeVpnGateways"), "<vpnGatewayId>", "<").unwrap();
+    let tables = ec2("Action=DescribeRouteTables");
+    let table = tables
+        .split("<routeTableId>")
+        .find(|part| part.contains(&gateway))
+        .unwrap()
+        .split('<')
+        .next()
+        .unwrap()
+        .to_owned();
+    let templates = ec2("Action=DescribeLaunchTemplates");
+    let template = templates
+        .split("<launchTemplateId>")
+        .find(|part| part.contains("pool-edge"))
+        .unwrap()
+        .split('<')
+        .next()
+        .unwrap()
+        .to_owned();
+
+    elb(
+        "Action=ModifyLoadBalancerAttributes&LoadBalancerName=lakeside-prod-clinical&LoadBalancerAttributes.AccessLog.Enabled=false",
+    );
+    elb("Action=DeleteLoadBalancerListeners&LoadBalancerName=lakeside-prod-clinical&LoadBalancerPorts.member.1=11112");
+    ec2(&format!(
+        "Action=AuthorizeSecurityGroupIngress&GroupId={}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=22&IpPermissions.1.ToPort=22&IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0",
+        group("lakeside-prod workers")
+    ));
+    ec2(&format!(
+        "Action=ModifyVpnTunnelOptions&VpnConnectionId={connection}&VpnTunnelOutsideIpAddress=203.0.113.1&TunnelOptions.Phase1DHGroupNumber.1.Value=2"
+    ));
+    ec2(&format!("Action=CreateTags&ResourceId.1={vpc}&Tag.1.Key=owner&Tag.1.Value=somebody"));
+    ec2(&format!("Action=DisableVgwRoutePropagation&GatewayId={gateway}&RouteTableId={table}"));
+    ec2(&format!(
+        "Action=CreateLaunchTemplateVersion&LaunchTemplateId={template}&SourceVersion=1&LaunchTemplateData.InstanceType=c6i.metal"
+    ));
+    aws.json("secretsmanager", account, "secretsmanager.DeleteSecret", r#"{"SecretId":"lakeside-prod/worker-join"}"#);
+    let policy = r#"{"repositoryName":"portal/web","policyText":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"ecr:BatchGetImage\"}]}"}"#;
+    aws.json("ecr", account, "AmazonEC2ContainerRegistry_V20150921.SetRepositoryPolicy", policy);
+    aws.query("cloudformation", account, "Action=UpdateTerminationProtection&Version=2010-05-15&StackName=lakeside-prod-keys&EnableTerminationProtection=false");
+
+    let report: serde_json::Value = serde_json::from_str(&aws.ends(&["drift", "--json"], 2)).unwrap();
+    assert_eq!(report["format"], 1);
+    let mut found: Vec<String> = report["sites"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|site| site["findings"].as_array().unwrap())
+        .filter(|finding| finding["state"]["state"] == "drifted")
+        .map(|finding| {
+            let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            format!(
+                "{}/{} {}: {} -> {}",
+                word(&finding["target"]),
+                word(&finding["resource"]),
+                word(&finding["state"]["property"]),
+                word(&finding["state"]["expected"]),
+                word(&finding["state"]["actual"])
+            )
+            .replace(&table, "TABLE")
+        })
+        .collect();
+    found.sort();
+    insta::assert_snapshot!(found.join("\n"));
+
+    // Mended as far as it can be, and told what cannot.
+    let text = aws.ends(&["apply", "--mend-drift", "--yes"], 0);
+    println!("{text}");
+    let left = aws.ends(&["drift"], 2);
+    let left: Vec<&str> =
+        left.split("\n  unchecked").next().unwrap().lines().filter(|line| line.contains(" → ")).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left[0].contains("marked for deletion") && left[1].contains("c6i.large → c6i.metal"), "{left:?}");
+    assert!(
+        text.contains("no group uses it, delete it by hand") && text.contains("WorkerJoin is marked for deletion"),
+        "{text}"
+    );
+}
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn known_drift_is_borne_for_a_time_and_a_failed_look_is_not_in_sync() {
+    let aws = Aws::with_clinic().behind_faults();
+    aws.applied();
+    aws.query("elasticloadbalancing", ACCOUNT, "Action=ModifyLoadBalancerAttributes&Version=2012-06-01&LoadBalancerName=clinic-portal&LoadBalancerAttributes.ConnectionSettings.IdleTimeout=90");
+    aws.ends(&["drift"], 2);
+    let rule = |until: &str| {
+        format!(
+            "drift:\n  ignore:\n    - {{where: \"clinic-balancer-*/Balancer\", property: \"ConnectionSettings*\", reason: \"tried out until the ticket is closed\", until: {until}}}\nregistry:"
+        )
+    };
+    aws.edit("clinic.yaml", "registry:", &rule("2100-01-01"));
+    let text = aws.ends(&["drift"], 0);
+    assert!(text.contains("until 2100-01-01: tried out until the ticket is closed"), "{text}");
+    aws.edit("clinic.yaml", "2100-01-01", "2020-01-01");
+    aws.ends(&["drift"], 2);
+    aws.query("elasticloadbalancing", ACCOUNT, "Action=ModifyLoadBalancerAttributes&Version=2012-06-01&LoadBalancerName=clinic-portal&LoadBalancerAttributes.ConnectionSettings.IdleTimeout=60");
+    // The inventory is ahead: that is pending, and no drift.
+    aws.edit("clinic.yaml", "max: 12", "max: 13");
+    let text = aws.ends(&["drift"], 0);
+    assert!(text.contains("pending: the inventory is ahead") && text.contains("clinic-pool-general"), "{text}");
+    aws.edit("clinic.yaml", "max: 13", "max: 12");
+    // Without the right to look, nobody looked: unchecked, and said.
+    aws.network_faults(
+        r#"[{"service":"kms","operation":"GetKeyPolicy","error":{"code":"AccessDeniedException","status":400}}]"#,
+    );
+    let text = aws.ends(&["drift", "--full"], 0);
+    assert!(text.contains("kms GetKeyPolicy") && text.contains("2 unchecked") || text.contains("unchecked"), "{text}");
+    // A look that fails is an error, and the night is not green.
+    aws.network_faults(
+        r#"[{"service":"kms","operation":"GetKeyPolicy","error":{"code":"InternalFailure","status":500}}]"#,
+    );
+    let text = aws.ends(&["drift"], 1);
+    assert!(text.contains("could not be checked") && text.contains("Not all checked:"), "{text}");
+}
