@@ -156,16 +156,20 @@ impl Session {
     /// Carries a change set out. Asked twice, CloudFormation does it once.
     pub(crate) async fn execute(&self, change_set: &ChangeSet) -> Result<(), Error> {
         let token = format!("run-{}", digest(&change_set.id).get(..32).unwrap_or_default());
-        self.cloudformation
+        let sent = self
+            .cloudformation
             .execute_change_set()
             .change_set_name(&change_set.id)
             .client_request_token(token)
             // What a failed creation made is removed with it, retained or not: otherwise the next try finds its names taken.
             .retain_except_on_create(true)
             .send()
-            .await
-            .map(drop)
-            .map_err(failed("ExecuteChangeSet"))
+            .await;
+        match sent.map_err(failed("ExecuteChangeSet")) {
+            // The answer to an earlier try was lost on the way: it is being carried out already.
+            Err(error) if error.code.starts_with("InvalidChangeSetStatus") => Ok(()),
+            sent => sent.map(drop),
+        }
     }
 
     pub(crate) async fn delete_change_set(&self, stack: &str, name: &str) -> Result<(), Error> {

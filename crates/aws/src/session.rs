@@ -13,8 +13,11 @@ use incline_model::inventory::aws::Access;
 use incline_model::site::Aws;
 use std::time::Duration;
 
-/// How often a request is tried: with the SDK's backoff up to about a minute, which outlasts a burst of throttling.
+/// How often a request is tried. With the waits between, that outlasts a burst of throttling.
 const ATTEMPTS: u32 = 8;
+/// The first and the longest wait between two tries. Adaptive retries slow down by themselves when AWS asks for it.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long one try may take.
@@ -125,7 +128,12 @@ async fn load(
 ) -> Result<SdkConfig, SignIn> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
-        .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
+        .retry_config(
+            RetryConfig::adaptive()
+                .with_max_attempts(ATTEMPTS)
+                .with_initial_backoff(FIRST_WAIT)
+                .with_max_backoff(LONGEST_WAIT),
+        )
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build());
     if let Some(profile) = &access.profile {
         loader = loader.profile_name(profile.as_str());

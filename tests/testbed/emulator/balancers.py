@@ -117,7 +117,13 @@ def answer(action, one, names):
     raise LookupError(action)
 
 
-v2_handle = v2.handle_request
+v2_handle, v2_reset = v2.handle_request, v2.reset
+
+
+def reset():
+    BALANCERS.clear()
+    v2_reset()
+
 
 
 async def handle(method, path, headers, body, query, *rest, **named):
@@ -157,4 +163,4 @@ def install():
         "update": lambda physical_id, old, new, stack: put(physical_id, new),
         "delete": lambda physical_id, properties: BALANCERS.pop(physical_id, None),
     }
-    v2.handle_request = handle
+    v2.handle_request, v2.reset = handle, reset

@@ -1,7 +1,11 @@
-"""A line a request: `service Action`. What a caller did is told by who was called, not by the caller."""
+"""A line a request: `service Action`. What a caller did is told by who was called, not by the caller.
 
-import json
+THROTTLE is how many requests a second CloudFormation answers, from a bucket of twice as many: more are refused as AWS does
+(https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html)."""
+
+import os
 import re
+import time
 from urllib.parse import parse_qs
 
 import ministack.app
@@ -18,8 +22,31 @@ def name(scope, body):
     return f"{service} {action[0] if action else scope['method']}"
 
 
+class Bucket:
+    """A token bucket."""
+
+    def __init__(self, rate):
+        self.rate, self.tokens, self.filled = rate, 2 * rate, time.monotonic()
+
+    def takes(self):
+        now = time.monotonic()
+        self.tokens = min(2 * self.rate, self.tokens + (now - self.filled) * self.rate)
+        self.filled = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+REFUSED = (
+    b'<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>Throttling</Code>'
+    b"<Message>Rate exceeded</Message></Error></ErrorResponse>"
+)
+
+
 def install(path):
     served = ministack.app.app
+    bucket = Bucket(float(rate)) if (rate := os.environ.get("THROTTLE")) else None
 
     async def app(scope, receive, send):
         if scope["type"] != "http" or scope["path"].startswith("/_"):
@@ -31,8 +58,13 @@ def install(path):
             if message["type"] != "http.request" or not message.get("more_body"):
                 break
         body = b"".join(message.get("body", b"") for message in messages)
+        request = name(scope, body)
+        throttled = bucket and request.startswith("cloudformation ") and not bucket.takes()
         with open(path, "a", encoding="utf-8") as log:
-            log.write(name(scope, body) + "\n")
+            log.write(request + (" throttled" if throttled else "") + "\n")
+        if throttled:
+            await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"text/xml")]})
+            return await send({"type": "http.response.body", "body": REFUSED})
 
         async def again():
             return messages.pop(0) if messages else await receive()
