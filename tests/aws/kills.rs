@@ -76,7 +76,7 @@ fn killed_at_200_points_it_ends_as_if_it_never_was() {
                 let whole = inventory_of(&aws);
                 let (mut at_work, mut number) = (0, lane);
                 while number < KILLS {
-                    if (number / SIDE_BY_SIDE) % 2 == 0 {
+                    if (number / SIDE_BY_SIDE).is_multiple_of(2) {
                         // From nothing.
                         Command::new("curl")
                             .args(["--silent", "-X", "POST", &format!("{}/_ministack/reset", aws.endpoint)])

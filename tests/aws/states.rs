@@ -268,9 +268,7 @@ fn an_empty_change_set_is_no_failure_and_leaves_nothing() {
     aws.query(
         "cloudformation",
         ACCOUNT,
-        &format!(
-            "Action=SetStackPolicy&Version=2010-05-15&StackName=clinic-data&StackPolicyBody=%7B%22Statement%22:[]%7D"
-        ),
+        "Action=SetStackPolicy&Version=2010-05-15&StackName=clinic-data&StackPolicyBody=%7B%22Statement%22:[]%7D",
     );
     let plan = aws.ends(&["plan", "--detailed-exitcode"], 2);
     assert!(plan.contains("TerminationProtection: false → true") && plan.contains("StackPolicy:"), "{plan}");
