@@ -42,7 +42,7 @@ impl Screen {
             let all = MultiProgress::new();
             let total = all.add(ProgressBar::new_spinner());
             total.enable_steady_tick(Duration::from_millis(120));
-            total.set_style(look("{msg}"));
+            total.set_style(look("{wide_msg}"));
             Kind::Terminal { all, total }
         } else {
             Kind::Plain
@@ -63,7 +63,7 @@ impl Screen {
             Event::Started { target, verb, resources } => self.started(target, *verb, *resources),
             Event::Sent { target, what } => self.line(target, &style::dim(&format!("→ {what}"))),
             Event::Progress { target, what } => match self.rows.get(target).and_then(|row| row.bar.as_ref()) {
-                Some(bar) => bar.set_message(row_text(target, self.rows.get(target), what)),
+                Some(bar) => bar.set_message(row_line(target, self.rows.get(target), what)),
                 None => self.line(target, &style::dim(what)),
             },
             Event::Resource { target, resource, kind, status, reason } => {
@@ -74,12 +74,12 @@ impl Screen {
         if let Kind::Terminal { total, .. } = &self.kind {
             let failed =
                 if self.failed == 0 { String::new() } else { style::red(&format!(", {} failed", self.failed)) };
-            total.set_message(format!(
+            total.set_message(painted(&format!(
                 "{} of {}{failed}  {}",
                 self.finished,
                 count(self.steps, "stack"),
                 style::dim(&elapsed(self.began))
-            ));
+            )));
         }
     }
 
@@ -95,7 +95,7 @@ impl Screen {
         let bar = match &self.kind {
             Kind::Terminal { all, total } => {
                 let bar = all.insert_before(total, ProgressBar::new_spinner());
-                bar.set_style(look("{spinner:.yellow} {msg}"));
+                bar.set_style(look("{spinner:.yellow} {wide_msg}"));
                 bar.enable_steady_tick(Duration::from_millis(120));
                 Some(bar)
             }
@@ -109,7 +109,7 @@ impl Screen {
             Verb::Remove => "remove",
         };
         match self.rows.get(target).and_then(|row| row.bar.as_ref()) {
-            Some(bar) => bar.set_message(row_text(target, self.rows.get(target), doing)),
+            Some(bar) => bar.set_message(row_line(target, self.rows.get(target), doing)),
             None => self.line(target, &format!("{doing} {}", count(resources, "resource"))),
         }
     }
@@ -126,7 +126,7 @@ impl Screen {
             }
             if let Some(bar) = &row.bar {
                 let now = format!("{resource} {}", style::dim(&status.to_lowercase().replace('_', " ")));
-                bar.set_message(row_text(target, Some(row), &now));
+                bar.set_message(row_line(target, Some(row), &now));
             }
         }
         // A reason that only says that another failure ended it is noise.
@@ -167,7 +167,7 @@ impl Screen {
     fn print(&self, target: &str, text: &str) {
         match &self.kind {
             Kind::Terminal { all, .. } => {
-                let _ = all.println(format!("  {target}  {text}"));
+                let _ = all.println(painted(&format!("  {target}  {text}")));
             }
             Kind::Plain => anstream::eprintln!("{} {target}  {text}", style::dim(&format!("+{}", elapsed(self.began)))),
             Kind::Json => {}
@@ -179,12 +179,20 @@ fn look(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-fn row_text(target: &str, row: Option<&Row>, now: &str) -> String {
-    let Some(row) = row else { return format!("{target}  {now}") };
+fn row_line(target: &str, row: Option<&Row>, now: &str) -> String {
+    let Some(row) = row else { return painted(&format!("{target}  {now}")) };
     let (done, busy) = (row.done.len(), row.busy.len());
     let pending = row.resources.saturating_sub(done + busy);
     let counts = style::dim(&format!("{done} done, {busy} under way, {pending} to go  {}", elapsed(row.began)));
-    format!("{target}  {counts}  {now}")
+    painted(&format!("{target}  {counts}  {now}"))
+}
+
+/// A text with its colours, where they are wanted: what indicatif prints goes past the stream that takes them out.
+fn painted(text: &str) -> String {
+    match anstream::AutoStream::choice(&std::io::stderr()) {
+        anstream::ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
+        _ => text.to_owned(),
+    }
 }
 
 fn elapsed(since: Instant) -> String {
