@@ -27,19 +27,19 @@ pub(crate) fn run() -> Outcome {
     Ok(())
 }
 
-fn incline() -> PathBuf {
+pub(crate) fn incline() -> PathBuf {
     root().join("target/release/incline")
 }
 
-struct Measured {
-    time: Duration,
+pub(crate) struct Measured {
+    pub(crate) time: Duration,
     /// The largest resident set, in KiB.
-    memory: u64,
-    stdout: String,
+    pub(crate) memory: u64,
+    pub(crate) stdout: String,
 }
 
 /// The median time and the largest memory of several runs, the first of which warms the caches and is not counted.
-fn measure(command: &mut Command, times: usize) -> Result<Measured, String> {
+pub(crate) fn measure(command: &mut Command, times: usize) -> Result<Measured, String> {
     let name = format!("{command:?}");
     let mut runs = Vec::new();
     for round in 0..=times {
@@ -90,7 +90,7 @@ fn watch(mut child: std::process::Child) -> Result<(u64, String), String> {
     Ok((memory, reader.join().unwrap_or_default()))
 }
 
-fn print(what: &str, measured: &Measured, resources: usize) {
+pub(crate) fn print(what: &str, measured: &Measured, resources: usize) {
     println!(
         "{what:<34} {:>10.3} {:>10.1} {resources:>11}",
         measured.time.as_secs_f64(),

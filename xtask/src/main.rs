@@ -1,6 +1,8 @@
 //! `cargo xtask TASK`: what the project needs done beside building.
 mod bench;
+mod bench_apply;
 mod demo;
+mod emulator;
 mod testbed;
 
 use std::io::{BufRead, BufReader};
@@ -12,6 +14,7 @@ cargo xtask demo               the whole life of a site, against an emulator of 
 cargo xtask test               all tests, with their peers set up first
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
 cargo xtask bench              time and memory, beside terraform and cfn-lint where they are installed
+cargo xtask bench-apply        apply and drift of the production site, beside the AWS CLI, against an emulator
 cargo xtask schema-tables      make the tables anew that come from CloudFormation's schemas";
 
 /// What a task ends with: nothing, or one sentence.
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "check" => check(),
         "bench" => bench::run(),
+        "bench-apply" => bench_apply::run(),
         "schema-tables" => schema_tables(),
         _ => Err(USAGE.to_owned()),
     };

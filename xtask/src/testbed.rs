@@ -32,6 +32,12 @@ pub(crate) fn aws() -> Outcome {
     environment("aws")
 }
 
+/// The AWS CLI, of a pinned version.
+pub(crate) fn aws_cli() -> Result<PathBuf, String> {
+    environment("awscli")?;
+    Ok(folder().join("awscli/bin"))
+}
+
 fn packages() -> Outcome {
     install(&PACKAGES)
 }
