@@ -90,7 +90,20 @@ fn completions_and_man_pages_name_every_command() {
     let folder = tempfile::tempdir().unwrap();
     succeed(&["man", folder.path().to_str().unwrap()]);
     let script = succeed(&["completions", "bash"]);
-    for command in ["init", "check", "plan", "render", "graph", "lock", "schema"] {
+    for command in [
+        "init",
+        "check",
+        "plan",
+        "apply",
+        "drift",
+        "nodes",
+        "destroy",
+        "iam-policy",
+        "render",
+        "graph",
+        "lock",
+        "schema",
+    ] {
         assert!(script.contains(command));
         assert!(folder.path().join(format!("incline-{command}.1")).exists());
     }
@@ -129,4 +142,44 @@ fn the_readmes_inventory_is_valid() {
     std::fs::write(folder.path().join("clinic.yaml"), inventory).unwrap();
     std::fs::copy(inventories().join("incline.lock"), folder.path().join("incline.lock")).unwrap();
     succeed(&["--inventories", folder.path().to_str().unwrap(), "check"]);
+}
+
+#[test]
+fn rights_are_the_least_that_each_command_needs() {
+    let actions = |command: &str| {
+        let text = succeed(&["iam-policy", "lakeside-prod", "--for", command]);
+        let policies: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut found = Vec::new();
+        for policy in policies.as_array().unwrap() {
+            // IAM counts a managed policy's characters without white space.
+            assert!(policy.to_string().chars().filter(|c| !c.is_whitespace()).count() <= 6144);
+            for statement in policy["Statement"].as_array().unwrap() {
+                let list = statement["Action"].as_array().cloned().unwrap_or_else(|| vec![statement["Action"].clone()]);
+                for action in list {
+                    let action = action.as_str().unwrap().to_owned();
+                    // AWS's own schema of a group asks for all descriptions at once; nothing else may.
+                    assert!(!action.contains('*') || action == "autoscaling:Describe*", "{action}");
+                    found.push((action, statement["Resource"].to_string()));
+                }
+            }
+        }
+        found
+    };
+    for command in ["plan", "drift"] {
+        for (action, _) in actions(command) {
+            let verb = action.split(':').nth(1).unwrap();
+            let looks = ["Describe", "Get", "List", "Detect", "Decrypt", "BatchGet", "Lookup", "Search", "Select"];
+            assert!(looks.iter().any(|word| verb.starts_with(word)), "{command} may {action}");
+            assert_ne!(action, "secretsmanager:GetSecretValue", "{command} reads no secret");
+        }
+    }
+    let apply = actions("apply");
+    let of =
+        |name: &str| apply.iter().filter(|(action, _)| action == name).map(|(_, at)| at.as_str()).collect::<Vec<_>>();
+    assert_eq!(of("iam:CreateRole").len(), 1);
+    assert!(of("iam:CreateRole")[0].contains("role/incline-lakeside-prod-*"));
+    assert!(of("cloudformation:ExecuteChangeSet")[0].contains("stack/lakeside-prod-*/*"));
+    // Secrets are read for the VPN's keys alone.
+    assert_eq!(of("secretsmanager:GetSecretValue").len(), 1);
+    assert!(of("secretsmanager:GetSecretValue")[0].contains("secret:vpn/riverside-dc-??????"));
 }

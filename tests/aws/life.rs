@@ -244,3 +244,31 @@ fn what_is_not_incline_s_is_not_touched() {
     assert!(text.contains("clinic-keys: it could not be looked at: a stack of this name is there, and does not bear the tag incline:site: clinic"), "{text}");
     assert_eq!(aws.status("clinic-network"), "");
 }
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn what_the_plan_does_not_name_is_not_done() {
+    let aws = Aws::with(
+        &root().join("tests/cases/clinic/clinic.yaml"),
+        &[("REPLACES", "AWS::CloudTrail::Trail.IncludeGlobalServiceEvents")],
+    );
+    aws.applied();
+    // incline's table says in place; this AWS says that the trail is made anew.
+    let templates = aws.folder.path().join("templates/stacks");
+    std::fs::create_dir_all(&templates).unwrap();
+    let logs = std::fs::read_to_string(root().join("templates/stacks/logs.yaml")).unwrap();
+    std::fs::write(
+        templates.join("logs.yaml"),
+        logs.replace("IncludeGlobalServiceEvents: true", "IncludeGlobalServiceEvents: false"),
+    )
+    .unwrap();
+    let with = ["--templates", templates.parent().unwrap().to_str().unwrap()];
+    let plan = aws.ends(&[&["plan", "--change-sets"], with.as_slice()].concat(), 0);
+    assert!(plan.contains("! makes Trail (AWS::CloudTrail::Trail) anew, which the plan does not name"), "{plan}");
+    aws.forget_requests();
+    let text = aws.ends(&[&["apply", "--yes"], with.as_slice()].concat(), 1);
+    assert!(text.contains("CloudFormation would do what the plan does not name"), "{text}");
+    assert!(text.contains("makes Trail (AWS::CloudTrail::Trail) anew"), "{text}");
+    assert!(!aws.requests().iter().any(|line| line.contains("ExecuteChangeSet")));
+    aws.ends(&["plan", "--detailed-exitcode"], 0);
+}

@@ -147,6 +147,22 @@ fn failure(target: &str, event: &Event) -> Option<String> {
     (status.ends_with("_FAILED") && resource != target && !follows).then(|| format!("{resource} ({kind}): {reason}"))
 }
 
+/// Whether an operation ended as it should; if not, the reason first.
+pub(crate) fn succeeded(end: &End, good: &[&str]) -> Result<(), Ended> {
+    if good.contains(&end.status.as_str()) {
+        return Ok(());
+    }
+    let cause = end.failures.first().map_or_else(|| format!("the stack ended in {}", end.status), Clone::clone);
+    let mut trouble = Trouble::new(cause);
+    trouble.details = end.failures.iter().skip(1).cloned().collect();
+    trouble.details.push(format!("the stack is in {}", end.status));
+    if end.status.contains("ROLLBACK_COMPLETE") {
+        trouble.hint =
+            Some("CloudFormation went back to what was before. When the cause is gone, run it again".to_owned());
+    }
+    Err(Ended::Failed(trouble))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

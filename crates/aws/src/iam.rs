@@ -3,7 +3,7 @@
 //! What CloudFormation asks of the caller for each type of resource comes from the types' own schemas
 //! (`data/permissions.json`, made by `cargo xtask schema-tables`). Where a service knows resources by name, only the site's
 //! names are allowed.
-use incline_model::desired::Desired;
+use incline_model::desired::{Desired, Parameter};
 use incline_model::site::Aws;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,6 +55,10 @@ pub fn policies(site: &Aws, desired: &Desired, rights: Rights) -> Result<Vec<Val
     }
     // A secret's value is read by machines and, for VPN keys, by CloudFormation; never by a look.
     actions.remove("secretsmanager:GetSecretValue");
+    // The schema of a group asks for fleets too, which nobody here has.
+    actions.retain(|action| !action.starts_with("managed-fleets:"));
+    // CloudFormation takes on the other side's role to accept a peering: those roles alone.
+    actions.remove("sts:AssumeRole");
     let mut statements: BTreeMap<(String, bool), BTreeSet<String>> = BTreeMap::new();
     for action in actions {
         let (service, name) = action.split_once(':').unwrap_or_default();
@@ -82,6 +86,10 @@ pub fn policies(site: &Aws, desired: &Desired, rights: Rights) -> Result<Vec<Val
     let secrets = vpn_secrets(site);
     if rights == Rights::Apply && !secrets.is_empty() {
         found.push(json!({ "Sid": "vpnkeys", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets }));
+    }
+    let roles = accepting_roles(desired);
+    if rights == Rights::Apply && !roles.is_empty() {
+        found.push(json!({ "Sid": "peering", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles }));
     }
     Ok(packed(found))
 }
@@ -205,6 +213,17 @@ fn vpn_secrets(site: &Aws) -> Vec<String> {
     secrets
         .iter()
         .map(|secret| format!("arn:aws:secretsmanager:{}:{}:secret:{secret}-??????", typed.region, typed.account))
+        .collect()
+}
+
+/// The roles by which the other sides of peerings accept.
+fn accepting_roles(desired: &Desired) -> BTreeSet<&str> {
+    let parameters = desired.stacks.iter().flat_map(|stack| &stack.parameters);
+    parameters
+        .filter_map(|(name, parameter)| match parameter {
+            Parameter::Value(role) if name.starts_with("AcceptRole") => Some(role.as_str()),
+            _ => None,
+        })
         .collect()
 }
 

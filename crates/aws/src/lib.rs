@@ -9,6 +9,7 @@ mod error;
 mod follow;
 pub mod iam;
 mod journal;
+mod mend;
 mod nodes;
 mod restore;
 mod session;

@@ -337,6 +337,10 @@ def replacement():
     import glob
     import os
 
+    # REPLACES=AWS::Logs::LogGroup.RetentionInDays makes an AWS that judges otherwise than the schemas say.
+    if contrary := os.environ.get("REPLACES"):
+        kind, name = contrary.split(".")
+        provisioners._REPLACING_PROPERTIES[kind] = (name,)
     found = glob.glob(os.path.join(os.environ.get("CFN_SCHEMAS", ""), "providers", "us-east-1.json"))
     if not found:
         return
