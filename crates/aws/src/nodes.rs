@@ -45,17 +45,6 @@ impl Node {
     }
 }
 
-/// A failed request to Auto Scaling.
-pub(crate) fn failed<E, R>(
-    operation: &str,
-) -> impl FnOnce(aws_smithy_runtime_api::client::result::SdkError<E, R>) -> Error
-where
-    E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    Error::from_sdk("autoscaling", operation)
-}
-
 /// Machines of a group that run from another launch template than the group asks for.
 pub(crate) async fn outdated(session: &Session, group: &str) -> Result<Vec<String>, Error> {
     let nodes = session.nodes(&[group.to_owned()]).await?;
@@ -81,8 +70,11 @@ impl Session {
                 self.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names.to_vec()));
             let mut pages = request.into_paginator().send();
             while let Some(page) = pages.next().await {
-                found
-                    .extend(page.map_err(failed("DescribeAutoScalingGroups"))?.auto_scaling_groups.unwrap_or_default());
+                found.extend(
+                    page.map_err(Error::from_sdk("autoscaling", "DescribeAutoScalingGroups"))?
+                        .auto_scaling_groups
+                        .unwrap_or_default(),
+                );
             }
         }
         Ok(found)
@@ -131,7 +123,7 @@ impl Session {
             .preferences(preferences)
             .send()
             .await
-            .map_err(failed("StartInstanceRefresh"));
+            .map_err(Error::from_sdk("autoscaling", "StartInstanceRefresh"));
         match started {
             Ok(answer) => {
                 say.sent(target, format!("instance refresh {}", answer.instance_refresh_id().unwrap_or_default()));
@@ -154,7 +146,7 @@ impl Session {
                 .max_records(1)
                 .send()
                 .await
-                .map_err(failed("DescribeInstanceRefreshes"))?;
+                .map_err(Error::from_sdk("autoscaling", "DescribeInstanceRefreshes"))?;
             let Some(refresh) = answer.instance_refreshes().first() else {
                 return Err(Trouble::new(format!("the instance refresh of {group} is not there any more")).into());
             };
@@ -196,7 +188,7 @@ impl Session {
     /// There is none, or it cannot be stopped.
     pub async fn cancel_refresh(&self, group: &str) -> Result<(), Error> {
         let request = self.autoscaling.cancel_instance_refresh().auto_scaling_group_name(group);
-        request.send().await.map(drop).map_err(failed("CancelInstanceRefresh"))
+        request.send().await.map(drop).map_err(Error::from_sdk("autoscaling", "CancelInstanceRefresh"))
     }
 
     /// Sets a group's size, which is otherwise an autoscaler's.
@@ -206,7 +198,7 @@ impl Session {
     pub async fn set_size(&self, group: &str, size: u16) -> Result<(), Error> {
         let request =
             self.autoscaling.set_desired_capacity().auto_scaling_group_name(group).desired_capacity(i32::from(size));
-        request.send().await.map(drop).map_err(failed("SetDesiredCapacity"))
+        request.send().await.map(drop).map_err(Error::from_sdk("autoscaling", "SetDesiredCapacity"))
     }
 
     /// What must be before a member of the control plane is replaced: all others answer, the site's own check agrees, and

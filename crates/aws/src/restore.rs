@@ -3,7 +3,7 @@
 use crate::drift::Resource;
 use crate::drift::text;
 use crate::error::Error;
-use crate::nodes::{EC2, ELB, failed};
+use crate::nodes::{EC2, ELB};
 use crate::session::Session;
 use incline_model::plan::PropertyChange;
 use serde_json::{Value, json};
@@ -225,14 +225,18 @@ impl Session {
             changes.iter().filter_map(|change| change.path.strip_prefix("Processes.")).map(ToOwned::to_owned).collect();
         if !suspended.is_empty() {
             let request = self.autoscaling.resume_processes().auto_scaling_group_name(&group.physical);
-            request.set_scaling_processes(Some(suspended.clone())).send().await.map_err(failed("ResumeProcesses"))?;
+            request
+                .set_scaling_processes(Some(suspended.clone()))
+                .send()
+                .await
+                .map_err(Error::from_sdk("autoscaling", "ResumeProcesses"))?;
             done.push(format!("{} run again", suspended.join(", ")));
         }
         if changes.iter().any(|change| change.path.ends_with("Size")) {
             let number = |path: &str| group.text(path).and_then(|text| text.parse().ok());
             let request = self.autoscaling.update_auto_scaling_group().auto_scaling_group_name(&group.physical);
             let request = request.set_min_size(number("/MinSize")).set_max_size(number("/MaxSize"));
-            request.send().await.map_err(failed("UpdateAutoScalingGroup"))?;
+            request.send().await.map_err(Error::from_sdk("autoscaling", "UpdateAutoScalingGroup"))?;
             done.push("the bounds are set back".to_owned());
         }
         Ok(done)

@@ -76,16 +76,7 @@ pub(crate) fn before(
             step.mend = Some(mend(way, deployed, without));
             Ok(step)
         }
-        Condition::Busy => Err(Blocked {
-            busy: true,
-            ..blocked(
-                target,
-                deployed,
-                "CloudFormation is at work on it",
-                Vec::new(),
-                "`incline apply` follows it to its end first, or wait and run it again",
-            )
-        }),
+        Condition::Busy => Err(busy(target, deployed)),
         Condition::Settled | Condition::Reviewing | Condition::Unknown => Err(blocked(
             target,
             deployed,
@@ -100,16 +91,7 @@ pub(crate) fn before(
 pub(crate) fn removal(target: &str, stage: Stage, deployed: &DeployedStack, named: &Named) -> Result<Step, Blocked> {
     let condition = deployed.status.condition();
     if condition == Condition::Busy {
-        return Err(Blocked {
-            busy: true,
-            ..blocked(
-                target,
-                deployed,
-                "CloudFormation is at work on it",
-                Vec::new(),
-                "`incline apply` follows it to its end first, or wait and run it again",
-            )
-        });
+        return Err(busy(target, deployed));
     }
     let prefix = format!("{target}/");
     let release: Vec<String> =
@@ -156,6 +138,12 @@ fn mend(way: Way, deployed: &DeployedStack, without: Vec<String>) -> Mend {
         because: told(deployed, |resource| resource.status.ends_with("_FAILED")),
         without,
     }
+}
+
+/// A stack that CloudFormation is at work on.
+fn busy(target: &str, deployed: &DeployedStack) -> Blocked {
+    let hint = "`incline apply` follows it to its end first, or wait and run it again";
+    Blocked { busy: true, ..blocked(target, deployed, "CloudFormation is at work on it", Vec::new(), hint) }
 }
 
 fn blocked(target: &str, deployed: &DeployedStack, cause: &str, details: Vec<String>, hint: &str) -> Blocked {
