@@ -82,6 +82,11 @@ impl Gathered {
         self.seen.insert((resource.stack.clone(), resource.id.clone()));
     }
 
+    /// A read that failed because what it is about is gone, or for another reason.
+    pub(crate) fn gone_or_failed(&mut self, resource: &Resource, error: &Error) {
+        if error.is_missing() { self.gone(resource) } else { self.failed(resource, error) }
+    }
+
     /// A read that failed. Without the right to look, nobody looked; otherwise looking failed.
     pub(crate) fn failed(&mut self, resource: &Resource, error: &Error) {
         let why = error.to_string();

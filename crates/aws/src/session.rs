@@ -85,11 +85,7 @@ impl Session {
         let (account, region) = (typed.account.to_string(), typed.region.to_string());
         let config = load(&typed.access, &region, journal, &account, code).await?;
         let failed = |source| SignIn::Credentials { account: account.clone(), source: Box::new(source) };
-        let sts = aws_sdk_sts::Client::from_conf(
-            aws_sdk_sts::config::Builder::from(&config)
-                .interceptor(Noting { journal: journal.clone(), service: "sts" })
-                .build(),
-        );
+        let sts = sts_client(&config, journal);
         let caller = sts
             .get_caller_identity()
             .send()
@@ -144,11 +140,7 @@ async fn load(
     let session = format!("incline-{}", user());
     let provider = if let Some(device) = &access.mfa {
         let typed = code(device.as_str()).ok_or_else(|| SignIn::NoCode(device.to_string()))?;
-        let sts = aws_sdk_sts::Client::from_conf(
-            aws_sdk_sts::config::Builder::from(&config)
-                .interceptor(Noting { journal: journal.clone(), service: "sts" })
-                .build(),
-        );
+        let sts = sts_client(&config, journal);
         let taken = sts
             .assume_role()
             .role_arn(role.as_str())
@@ -179,6 +171,12 @@ async fn load(
         SharedCredentialsProvider::new(builder.build().await)
     };
     Ok(config.into_builder().credentials_provider(provider).build())
+}
+
+/// STS, asked through the journal.
+fn sts_client(config: &SdkConfig, journal: &Journal) -> aws_sdk_sts::Client {
+    let noting = Noting { journal: journal.clone(), service: "sts" };
+    aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(config).interceptor(noting).build())
 }
 
 /// Who is at this machine, in the letters that a session's name may have.

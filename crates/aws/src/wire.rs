@@ -178,7 +178,7 @@ impl Wire {
                 }
                 Err(error) => error,
             };
-            let again = error.code == TRANSPORT || is_throttled(&error.code) || is_fault(&error.code);
+            let again = error.is_transient();
             if !again || attempt >= ATTEMPTS {
                 return Err(error);
             }

@@ -23,7 +23,7 @@ impl Session {
                 _ => Ok(()),
             };
             if let Err(error) = looked {
-                if error.is_missing() { gathered.gone(resource) } else { gathered.failed(resource, &error) }
+                gathered.gone_or_failed(resource, &error);
             }
         }
         self.certificates(applied, today, &mut gathered).await;

@@ -14,7 +14,7 @@ impl Session {
         let mut gathered = Gathered::default();
         for template in applied.of("AWS::EC2::LaunchTemplate") {
             if let Err(error) = self.launch_template(template, &mut gathered).await {
-                if error.is_missing() { gathered.gone(template) } else { gathered.failed(template, &error) }
+                gathered.gone_or_failed(template, &error);
             }
         }
         let groups = applied.of("AWS::AutoScaling::AutoScalingGroup");

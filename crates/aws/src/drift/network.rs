@@ -32,12 +32,12 @@ impl Session {
         }
         for connection in applied.of("AWS::EC2::VPNConnection") {
             if let Err(error) = self.tunnels(connection, &mut gathered).await {
-                told(&mut gathered, connection, &error);
+                gathered.gone_or_failed(connection, &error);
             }
         }
         for balancer in applied.of("AWS::ElasticLoadBalancing::LoadBalancer") {
             if let Err(error) = self.balancer(balancer, &mut gathered).await {
-                told(&mut gathered, balancer, &error);
+                gathered.gone_or_failed(balancer, &error);
             }
         }
         gathered
@@ -287,11 +287,6 @@ impl Session {
 
 fn connection_tunnels(connection: &Resource) -> Vec<Value> {
     connection.list("/VpnTunnelOptionsSpecifications")
-}
-
-/// Something that is not there is gone; other errors are told.
-fn told(gathered: &mut Gathered, resource: &Resource, error: &Error) {
-    if error.is_missing() { gathered.gone(resource) } else { gathered.failed(resource, error) }
 }
 
 /// A rule as it was applied, in one line.
