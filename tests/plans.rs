@@ -24,7 +24,7 @@ fn the_estate_from_nothing() {
     insta::assert_snapshot!(plan);
     let all = succeed(&["plan", "--offline"]);
     assert!(all.contains("\n  + lakeside-prod-network"));
-    assert!(all.lines().last().unwrap().starts_with("Plan: 30 stacks in 2 sites:"));
+    assert!(all.lines().last().unwrap().starts_with("Plan: 30 stacks and 10 hosts in 4 sites:"));
     assert!(all.lines().rev().nth(1).unwrap().starts_with("Offline:"));
 }
 
@@ -156,6 +156,6 @@ fn a_saved_plan_is_what_json_prints() {
     assert_eq!(printed, std::fs::read_to_string(&path).unwrap());
     let plan: incline_model::plan::Plan = serde_json::from_str(&printed).unwrap();
     assert_eq!(plan.format, incline_model::plan::FORMAT);
-    assert_eq!(plan.sites.len(), 2);
+    assert_eq!(plan.sites.len(), 4);
     assert!(plan.sites.iter().all(|site| site.inputs.values().all(|digest| digest.len() == 64)));
 }

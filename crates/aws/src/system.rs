@@ -5,7 +5,7 @@ use crate::follow::succeeded;
 use crate::restore::is_direct;
 use crate::session::Session;
 use crate::stacks::failed;
-use incline_exec::{Ended, Look, Say, Stop, System};
+use incline_exec::{Ended, Lane, Look, Say, Stop, System};
 use incline_model::desired::{Desired, Parameter, Roll, Stack};
 use incline_model::event::Trouble;
 use incline_model::observed::{Condition, DeployedStack, Observed};
@@ -30,6 +30,8 @@ pub struct Part {
 pub struct Stacks<'a> {
     parts: BTreeMap<String, Part>,
     table: &'a Table,
+    /// How many stacks are changed side by side.
+    width: usize,
     pub(crate) stop: Stop,
     /// Outputs that are known, by stack.
     outputs: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
@@ -41,6 +43,7 @@ impl<'a> Stacks<'a> {
         parts: BTreeMap<String, Part>,
         observed: &BTreeMap<String, Observed>,
         table: &'a Table,
+        width: usize,
         stop: Stop,
     ) -> Self {
         let mut outputs: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
@@ -48,7 +51,7 @@ impl<'a> Stacks<'a> {
             outputs.extend(seen.elsewhere.clone());
             outputs.extend(seen.stacks.iter().filter_map(|(name, stack)| Some((name.clone(), stack.outputs.clone()?))));
         }
-        Self { parts, table, stop, outputs: Mutex::new(outputs) }
+        Self { parts, table, width, stop, outputs: Mutex::new(outputs) }
     }
 
     /// The site of a stack: the longest name that begins the stack's.
@@ -394,6 +397,10 @@ impl<'a> Stacks<'a> {
 }
 
 impl System for Stacks<'_> {
+    fn lane(&self, _: &Step) -> Lane {
+        Lane { name: "stacks", width: self.width }
+    }
+
     async fn look(&self, step: &Step) -> Result<Look, Trouble> {
         let part = self.part(&step.target)?;
         let wished = part.desired.stacks.iter().find(|stack| stack.name == step.target && step.verb != Verb::Remove);

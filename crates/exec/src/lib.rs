@@ -38,9 +38,21 @@ impl From<Trouble> for Ended {
     }
 }
 
+/// Where steps run side by side, up to a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lane {
+    /// Its name.
+    pub name: &'static str,
+    /// How many steps run in it at once.
+    pub width: usize,
+}
+
 /// A system that plans are carried out on. It is dumb: what to do and when is decided by the plan, whether it may be
 /// done and whether it was done is seen to by [`run`].
 pub trait System: Sync {
+    /// Where a step runs.
+    fn lane(&self, step: &Step) -> Lane;
+
     /// Looks at a step's target, without changing anything.
     fn look(&self, step: &Step) -> impl Future<Output = Result<Look, Trouble>> + Send;
 

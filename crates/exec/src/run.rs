@@ -19,8 +19,8 @@ struct Place<'a> {
     step: &'a Step,
 }
 
-/// Carries out the plans of some sites, at most `width` steps at once.
-pub async fn run<S: System>(plans: &[SitePlan], system: &S, width: usize, stop: &Stop, say: &Say) -> Report {
+/// Carries out the plans of some sites, in each lane at most as many steps at once as it is wide.
+pub async fn run<S: System>(plans: &[SitePlan], system: &S, stop: &Stop, say: &Say) -> Report {
     let places: Vec<Place<'_>> = plans
         .iter()
         .enumerate()
@@ -31,6 +31,7 @@ pub async fn run<S: System>(plans: &[SitePlan], system: &S, width: usize, stop: 
     let mut states = vec![State::Waiting; places.len()];
     let mut report = Report::default();
     let mut running = FuturesUnordered::new();
+    let mut lanes: BTreeMap<&str, usize> = BTreeMap::new();
     let mut end = |index: usize, outcome: Outcome, states: &mut Vec<State>| {
         let Some(place) = places.get(index) else { return };
         let done = matches!(outcome, Outcome::Done | Outcome::AlreadyDone);
@@ -47,17 +48,26 @@ pub async fn run<S: System>(plans: &[SitePlan], system: &S, width: usize, stop: 
             }
             match ready(index, place, &places, &by_target, &states) {
                 Ready::Never(because) => end(index, Outcome::Skipped { because }, &mut states),
-                Ready::Now if running.len() < width && !stop.is_said() => {
+                Ready::Now if !stop.is_said() => {
+                    let lane = system.lane(place.step);
+                    let busy = lanes.entry(lane.name).or_default();
+                    if *busy >= lane.width {
+                        continue;
+                    }
+                    *busy += 1;
                     if let Some(state) = states.get_mut(index) {
                         *state = State::Running;
                     }
-                    running.push(async move { (index, step(place.step, system, say).await) });
+                    running.push(async move { (index, lane.name, step(place.step, system, say).await) });
                 }
                 Ready::Now | Ready::Later => {}
             }
         }
         match running.next().await {
-            Some((index, outcome)) => end(index, outcome, &mut states),
+            Some((index, lane, outcome)) => {
+                lanes.entry(lane).and_modify(|busy| *busy = busy.saturating_sub(1));
+                end(index, outcome, &mut states);
+            }
             None => break,
         }
     }

@@ -1,6 +1,6 @@
 //! The executor in a small world: targets are numbers, steps set them.
 use super::*;
-use crate::{Look, stop};
+use crate::{Lane, Look, stop};
 use incline_model::desired::Stage;
 use incline_model::plan::{Impact, Reason};
 use std::sync::Mutex;
@@ -13,11 +13,16 @@ struct World {
     bad: Vec<&'static str>,
     lies: Vec<&'static str>,
     moved: Vec<&'static str>,
+    width: usize,
     now: Mutex<usize>,
     most: Mutex<usize>,
 }
 
 impl System for World {
+    fn lane(&self, _: &Step) -> Lane {
+        Lane { name: "world", width: self.width }
+    }
+
     async fn look(&self, step: &Step) -> Result<Look, Trouble> {
         let is_fulfilled = self.done.lock().unwrap().contains(&step.target);
         let moved = self.moved.contains(&step.target.as_str());
@@ -73,20 +78,21 @@ fn plan(site: &str, steps: &[(&str, u16, &[&str])]) -> SitePlan {
     }
 }
 
-async fn carried_out(world: &World, plans: &[SitePlan], width: usize) -> Report {
+async fn carried_out(world: &mut World, plans: &[SitePlan], width: usize) -> Report {
+    world.width = width;
     let (say, _hear) = Say::new();
     let (_sender, stop) = stop();
-    run(plans, world, width, &stop, &say).await
+    run(plans, &*world, &stop, &say).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn order_width_and_needs_are_kept() {
-    let world = World::default();
+    let mut world = World::default();
     let plans = [
         plan("a", &[("keys", 0, &[]), ("x", 1, &[]), ("y", 1, &[]), ("z", 1, &["b-keys"]), ("end", 2, &[])]),
         plan("b", &[("keys", 0, &["a-x"]), ("end", 1, &["a-z"])]),
     ];
-    assert!(carried_out(&world, &plans, 2).await.is_success());
+    assert!(carried_out(&mut world, &plans, 2).await.is_success());
     let done = world.done.lock().unwrap();
     let at = |name: &str| done.iter().position(|target| target == name).unwrap();
     assert!(
@@ -98,12 +104,12 @@ async fn order_width_and_needs_are_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_holds_back_what_stands_on_it_and_nothing_else() {
-    let world = World { bad: vec!["a-x"], ..World::default() };
+    let mut world = World { bad: vec!["a-x"], ..World::default() };
     let plans = [
         plan("a", &[("x", 0, &[]), ("y", 0, &[]), ("late", 1, &[])]),
         plan("b", &[("x", 0, &[]), ("y", 1, &["a-late"]), ("z", 1, &[])]),
     ];
-    let report = carried_out(&world, &plans, 8).await;
+    let report = carried_out(&mut world, &plans, 8).await;
     assert_eq!(report.outcomes["a-x"], Outcome::Failed(Trouble::new("no")));
     assert_eq!(report.outcomes["a-y"], Outcome::Done);
     assert_eq!(report.outcomes["a-late"], Outcome::Skipped { because: "a-x".into() });
@@ -114,8 +120,8 @@ async fn a_failure_holds_back_what_stands_on_it_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_done_is_not_done_again_and_what_moved_is_refused() {
-    let world = World { done: Mutex::new(vec!["a-x".into()]), moved: vec!["a-x", "a-y"], ..World::default() };
-    let report = carried_out(&world, &[plan("a", &[("x", 0, &[]), ("y", 0, &[])])], 8).await;
+    let mut world = World { done: Mutex::new(vec!["a-x".into()]), moved: vec!["a-x", "a-y"], ..World::default() };
+    let report = carried_out(&mut world, &[plan("a", &[("x", 0, &[]), ("y", 0, &[])])], 8).await;
     assert_eq!(report.outcomes["a-x"], Outcome::AlreadyDone);
     assert!(
         matches!(&report.outcomes["a-y"], Outcome::Failed(trouble) if trouble.cause.contains("was not when the plan was made"))
@@ -125,18 +131,18 @@ async fn what_is_done_is_not_done_again_and_what_moved_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_system_that_says_done_and_is_not_is_caught() {
-    let world = World { lies: vec!["a-x"], ..World::default() };
-    let report = carried_out(&world, &[plan("a", &[("x", 0, &[])])], 8).await;
+    let mut world = World { lies: vec!["a-x"], ..World::default() };
+    let report = carried_out(&mut world, &[plan("a", &[("x", 0, &[])])], 8).await;
     assert!(matches!(&report.outcomes["a-x"], Outcome::Failed(trouble) if trouble.cause.contains("still is not")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_lets_what_runs_end_and_begins_nothing() {
-    let world = World::default();
+    let world = World { width: 8, ..World::default() };
     let (say, mut hear) = Say::new();
     let (sender, stop) = stop();
     let plans = [plan("a", &[("x", 0, &[]), ("y", 1, &[])])];
-    let (report, ()) = tokio::join!(run(&plans, &world, 8, &stop, &say), async {
+    let (report, ()) = tokio::join!(run(&plans, &world, &stop, &say), async {
         while !matches!(hear.recv().await, Some(Event::Started { .. })) {}
         sender.send(true).unwrap();
     });

@@ -1,4 +1,5 @@
 //! What can be typed. Doc comments here are the help texts and the man page.
+use crate::hosts::FORKS;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ pub(crate) struct Common {
     /// Folder of the inventories: one YAML file a site, and incline.lock
     #[arg(long, global = true, value_name = "DIR", default_value = "inventories", env = "INCLINE_INVENTORIES")]
     pub(crate) inventories: PathBuf,
-    /// Folder whose stacks/, nodes/ and ignition/ files are used instead of incline's own of the same name
+    /// Folder whose stacks/, nodes/, hosts/ and ignition/ files are used instead of incline's own of the same name
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) templates: Option<PathBuf>,
 }
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Plan(Plan),
     Apply(Apply),
     Drift(Drift),
+    Trust(Trust),
     Nodes(Nodes),
     Destroy(Destroy),
     IamPolicy(IamPolicy),
@@ -73,10 +75,10 @@ pub(crate) struct Check {
 pub(crate) struct Plan {
     /// The sites; default: all
     pub(crate) sites: Vec<String>,
-    /// Plan without asking AWS, as if nothing existed
+    /// Plan without asking anybody, as if nothing existed
     #[arg(long, conflicts_with_all = ["against", "change_sets"])]
     pub(crate) offline: bool,
-    /// Plan without asking AWS, against a folder that `incline render` wrote, or that templates were fetched into
+    /// Plan without asking AWS, against a folder that `incline render` wrote, or that templates were fetched into; sites in AWS only
     #[arg(long, value_name = "DIR", conflicts_with = "change_sets")]
     pub(crate) against: Option<PathBuf>,
     /// Let CloudFormation judge too: make change sets, show what they would do, and remove them (with --out: keep them for
@@ -100,6 +102,16 @@ pub(crate) struct Plan {
     /// Exit with 2 if there is anything to do
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) forks: Forks,
+}
+
+/// How many hosts are asked at once
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Forks {
+    /// How many hosts are worked on side by side
+    #[arg(long, value_name = "N", default_value_t = FORKS, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) forks: u16,
 }
 
 /// Resources that a person names, one by one
@@ -119,6 +131,8 @@ pub(crate) struct Run {
     /// How many stacks are changed side by side
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
+    #[command(flatten)]
+    pub(crate) forks: Forks,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
@@ -130,13 +144,13 @@ pub(crate) struct Run {
 /// Make what the inventories say true
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// The sites; default: all in AWS
+    /// The sites; default: all
     pub(crate) sites: Vec<String>,
     /// Carry out a plan that `incline plan --out` saved, if all is still as it was
     #[arg(long, value_name = "FILE", conflicts_with_all = ["sites", "target"])]
     pub(crate) plan: Option<PathBuf>,
-    /// Only this stack, `*` for any text, and what it takes values from
-    #[arg(long, value_name = "STACK")]
+    /// Only this stack, and what it takes values from, or this stage of a host (SITE/HOST/STAGE); `*` for any text
+    #[arg(long, value_name = "TARGET")]
     pub(crate) target: Vec<String>,
     /// Look for drift too, and mend it
     #[arg(long)]
@@ -150,7 +164,7 @@ pub(crate) struct Apply {
 /// Say what no longer holds, without changing anything
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
-    /// The sites; default: all in AWS
+    /// The sites; default: all
     pub(crate) sites: Vec<String>,
     /// List what is in sync, too
     #[arg(long)]
@@ -158,6 +172,23 @@ pub(crate) struct Drift {
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) forks: Forks,
+}
+
+/// Show the SSH host keys of a site's hosts, and write those that were looked at into its inventory
+#[derive(Debug, Args)]
+pub(crate) struct Trust {
+    /// The site
+    pub(crate) site: String,
+    /// Write the keys without asking; only where they come from a network that nobody can stand in
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print them as JSON, and write nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) forks: Forks,
 }
 
 /// List a site's machines: zone, state, and what they run from

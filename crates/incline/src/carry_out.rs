@@ -2,9 +2,12 @@
 use crate::error::{Exit, Failure};
 use crate::live::Live;
 use crate::view;
-use incline_exec::{Ended, Say, Stop};
-use incline_model::plan::Plan;
+use incline_aws::Stacks;
+use incline_exec::{Ended, Lane, Look, Say, Stop, System};
+use incline_model::event::Trouble;
+use incline_model::plan::{Plan, Step, is_of_host};
 use incline_plan::Table;
+use incline_ssh::Hosts;
 use tokio::sync::watch;
 
 /// Follows whatever CloudFormation is at work on, until the sites are still, and gives their plan.
@@ -22,7 +25,7 @@ pub(crate) async fn settled(
         if busy.is_empty() {
             return Ok(made);
         }
-        let system = live.system(table, stop.clone());
+        let system = live.system(table, 1, stop.clone());
         let (say, mut hear) = Say::new();
         let mut screen = view::run::Screen::new(busy.len(), json);
         let watch = async {
@@ -48,19 +51,30 @@ pub(crate) async fn settled(
     }
 }
 
+/// Stacks and hosts, as one system: a step's target says which it is.
+pub(crate) struct Systems<'a> {
+    pub(crate) stacks: Stacks<'a>,
+    pub(crate) hosts: &'a Hosts,
+}
+
+impl System for Systems<'_> {
+    fn lane(&self, step: &Step) -> Lane {
+        if is_of_host(&step.target) { self.hosts.lane(step) } else { self.stacks.lane(step) }
+    }
+
+    async fn look(&self, step: &Step) -> Result<Look, Trouble> {
+        if is_of_host(&step.target) { self.hosts.look(step).await } else { self.stacks.look(step).await }
+    }
+
+    async fn apply(&self, step: &Step, say: &Say) -> Result<(), Ended> {
+        if is_of_host(&step.target) { self.hosts.apply(step, say).await } else { self.stacks.apply(step, say).await }
+    }
+}
+
 /// Carries a plan out, shows what happens, and says how it ended.
-pub(crate) async fn carry_out(
-    live: &Live,
-    plan: &Plan,
-    table: &Table,
-    parallel: u16,
-    json: bool,
-    stop: &Stop,
-) -> Result<Exit, Failure> {
-    let system = live.system(table, stop.clone());
+pub(crate) async fn carry_out(system: &impl System, plan: &Plan, json: bool, stop: &Stop) -> Result<Exit, Failure> {
     let (say, mut hear) = Say::new();
-    let steps = plan.sites.iter().map(|site| site.steps.len()).sum();
-    let mut screen = view::run::Screen::new(steps, json);
+    let mut screen = view::run::Screen::of(plan, json);
     let watch = async {
         while let Some(event) = hear.recv().await {
             screen.show(&event);
@@ -68,7 +82,7 @@ pub(crate) async fn carry_out(
         screen.close();
     };
     let run = async {
-        let report = incline_exec::run(&plan.sites, &system, usize::from(parallel), stop, &say).await;
+        let report = incline_exec::run(&plan.sites, system, stop, &say).await;
         drop(say);
         report
     };

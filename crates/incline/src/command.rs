@@ -12,3 +12,4 @@ pub(crate) mod plan;
 pub(crate) mod render;
 pub(crate) mod schema;
 pub(crate) mod shell;
+pub(crate) mod trust;

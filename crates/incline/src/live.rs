@@ -9,7 +9,7 @@ use incline_model::drift::SiteDrift;
 use incline_model::estate::Estate;
 use incline_model::observed::Observed;
 use incline_model::plan::{Plan, Verb};
-use incline_model::site::{Aws, Site};
+use incline_model::site::{Aws, OnPrem, Site};
 use incline_plan::{Judged, Named, Table, surprises};
 use incline_render::Templates;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,24 @@ pub(crate) fn named(options: &arguments::Named) -> Named {
     }
 }
 
+/// The sites that a command is about, by what they stand on.
+pub(crate) struct Chosen<'a> {
+    pub(crate) aws: Vec<&'a Aws>,
+    pub(crate) onprem: Vec<&'a OnPrem>,
+}
+
+/// The sites named, or all.
+pub(crate) fn chosen<'a>(estate: &'a Estate, names: &[String]) -> Result<Chosen<'a>, Failure> {
+    let mut chosen = Chosen { aws: Vec::new(), onprem: Vec::new() };
+    for site in estate::select(estate, names)? {
+        match site {
+            Site::Aws(site) => chosen.aws.push(site),
+            Site::OnPrem(site) => chosen.onprem.push(site),
+        }
+    }
+    Ok(chosen)
+}
+
 /// The sites in AWS among those named, or all of them.
 pub(crate) fn in_aws<'a>(estate: &'a Estate, names: &[String]) -> Result<Vec<&'a Aws>, Failure> {
     let mut sites = Vec::new();
@@ -58,7 +76,7 @@ pub(crate) fn in_aws<'a>(estate: &'a Estate, names: &[String]) -> Result<Vec<&'a
             Site::OnPrem(site) => {
                 return Err(Failure::Usage {
                     cause: format!("{} is not in AWS", site.typed().name),
-                    hint: "this version of incline applies and checks sites in AWS only".to_owned(),
+                    hint: "this command is about sites in AWS".to_owned(),
                 });
             }
         }
@@ -132,8 +150,8 @@ impl Live {
     }
 
     /// The system that plans of these sites are carried out on.
-    pub(crate) fn system<'t>(&self, table: &'t Table, stop: Stop) -> Stacks<'t> {
-        Stacks::new(self.parts.clone(), &self.observed, table, stop)
+    pub(crate) fn system<'t>(&self, table: &'t Table, width: u16, stop: Stop) -> Stacks<'t> {
+        Stacks::new(self.parts.clone(), &self.observed, table, usize::from(width), stop)
     }
 
     /// Looks for drift in sites that were observed and planned, side by side.
@@ -165,7 +183,7 @@ impl Live {
     /// Lets CloudFormation judge a plan: for each target what it would do, or why it cannot be asked.
     pub(crate) async fn judge(&self, plan: &Plan, table: &Table, keep: bool) -> Result<Judgements, Failure> {
         let (_sender, stop) = incline_exec::stop();
-        let system = self.system(table, stop);
+        let system = self.system(table, 1, stop);
         let steps = plan.sites.iter().flat_map(|site| &site.steps).filter(|step| step.verb != Verb::Remove);
         let mut judgements = BTreeMap::new();
         for step in steps {

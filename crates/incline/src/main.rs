@@ -5,6 +5,7 @@ mod carry_out;
 mod command;
 mod error;
 mod estate;
+mod hosts;
 mod live;
 mod planner;
 mod view;
@@ -43,6 +44,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Plan(options) => command::plan::run(common, options),
         Command::Apply(options) => command::apply::run(common, options),
         Command::Drift(options) => command::drift::run(common, options),
+        Command::Trust(options) => command::trust::run(common, options),
         Command::Nodes(options) => command::nodes::run(common, options),
         Command::Destroy(options) => command::destroy::run(common, options),
         Command::IamPolicy(options) => command::iam_policy::run(common, options),

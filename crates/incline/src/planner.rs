@@ -1,6 +1,7 @@
 //! Sites, side by side: what each must be, what was seen of it → its plan.
 use crate::error::Failure;
 use crate::estate;
+use crate::hosts::OnPremises;
 use incline_model::desired::{Desired, Parameter};
 use incline_model::estate::Estate;
 use incline_model::observed::{DeployedStack, Observed};
@@ -63,12 +64,7 @@ impl Planner<'_> {
         }
         let templates = self.templates.digest();
         for site in &mut plans {
-            site.inputs.insert("lock".to_owned(), self.lock.to_owned());
-            site.inputs.insert("templates".to_owned(), templates.clone());
-            // A site that left the estate has no inventory any more.
-            if let Some(digest) = self.digests.get(&site.site) {
-                site.inputs.insert("inventory".to_owned(), digest.clone());
-            }
+            made_from(site, &templates, self.digests, self.lock);
         }
         plans.sort_by(|a, b| a.site.cmp(&b.site));
         Ok(Plan { format: FORMAT, basis: self.against.basis(), sites: plans })
@@ -156,6 +152,32 @@ impl Planner<'_> {
         plan.place = place(site);
         Ok((plan, moved))
     }
+}
+
+/// Says what a site's plan was made from.
+fn made_from(site: &mut SitePlan, templates: &str, digests: &BTreeMap<String, String>, lock: &str) {
+    site.inputs.insert("lock".to_owned(), lock.to_owned());
+    site.inputs.insert("templates".to_owned(), templates.to_owned());
+    // A site that left the estate has no inventory any more.
+    if let Some(digest) = digests.get(&site.site) {
+        site.inputs.insert("inventory".to_owned(), digest.clone());
+    }
+}
+
+/// Takes the plans of on-prem sites into a plan.
+pub(crate) fn take_in(
+    plan: &mut Plan,
+    onprem: &OnPremises<'_>,
+    templates: &Templates,
+    digests: &BTreeMap<String, String>,
+    lock: &str,
+) {
+    let templates = templates.digest();
+    for mut site in onprem.plan() {
+        made_from(&mut site, &templates, digests, lock);
+        plan.sites.push(site);
+    }
+    plan.sites.sort_by(|a, b| a.site.cmp(&b.site));
 }
 
 /// A site of which nothing is wished for.

@@ -3,6 +3,7 @@ pub(crate) mod ask;
 pub(crate) mod dot;
 pub(crate) mod drift;
 pub(crate) mod failure;
+pub(crate) mod looking;
 pub(crate) mod nodes;
 pub(crate) mod plan;
 pub(crate) mod run;

@@ -4,13 +4,16 @@ use crate::scalar::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The stages of an AWS site, in the order in which they are applied. The steps of a stage run side by side.
+/// The stages of a site, in the order in which they are applied. The steps of a stage run side by side. An AWS site has
+/// no hosts to prepare, an on-prem site no keys, networks and pools.
 ///
 /// Balancers come before machines: an Auto Scaling Group can only name a load balancer that exists
 /// (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/attach-load-balancer-asg.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
+    /// On hosts: the kernel, and what Kubernetes needs before it comes.
+    Prepare,
     /// Customer-managed keys.
     Keys,
     /// VPC, subnets, routes, security groups.
@@ -28,9 +31,22 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Prepare,
+        Self::Keys,
+        Self::Network,
+        Self::Edge,
+        Self::Data,
+        Self::Balancers,
+        Self::ControlPlane,
+        Self::Pools,
+    ];
+
     /// The stage's name.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Prepare => "prepare",
             Self::Keys => "keys",
             Self::Network => "network",
             Self::Edge => "edge",

@@ -109,7 +109,7 @@ pub struct SecretKey {
 }
 
 /// Where the machine that runs incline finds a secret. The secret itself never enters an inventory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum SecretSource {
     /// Asked on the terminal, once a run.

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod observed;
 pub mod plan;
 mod prelude;
+pub mod quote;
 pub mod region;
 pub mod scalar;
 pub mod shape;

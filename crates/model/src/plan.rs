@@ -57,7 +57,7 @@ pub struct SitePlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocked {
-    /// The stack.
+    /// The stack; or the host, as `SITE/HOST`, or one of its stages.
     pub target: String,
     /// Why.
     pub cause: String,
@@ -73,7 +73,7 @@ pub struct Blocked {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
-    /// The stack.
+    /// The stack; or the stage of a host, as `SITE/HOST/STAGE`.
     pub target: String,
     /// When it runs.
     pub stage: Stage,
@@ -100,11 +100,11 @@ pub struct Step {
     /// Resources that the stack would retain and that its removal takes along, since they were named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub release: Vec<String>,
-    /// The resources that change.
+    /// The resources, or the host's items, that change.
     pub changes: Vec<Change>,
     /// Tags, parameters and other properties of the stack itself that change.
     pub settings: Vec<PropertyChange>,
-    /// Files of the node configuration that change.
+    /// Text files that change: of the node configuration, or of the host.
     pub files: Vec<FileChange>,
 }
 
@@ -190,7 +190,8 @@ pub enum Impact {
 pub enum Expectation {
     /// The target is not there.
     Absent,
-    /// The target has this fingerprint (SHA-256 of its template, parameters, tags, policy and protection).
+    /// The target has this fingerprint: SHA-256 of a stack's template, parameters, tags, policy and protection, or of how a
+    /// host differs from what it must be.
     Seen(String),
 }
 
@@ -260,6 +261,8 @@ pub struct FileChange {
 pub struct Totals {
     /// Stacks that change.
     pub stacks: usize,
+    /// Hosts that change.
+    pub hosts: usize,
     /// Resources to create.
     pub create: usize,
     /// Resources to change where they stand.
@@ -270,10 +273,19 @@ pub struct Totals {
     pub remove: usize,
 }
 
+/// Whether a target is a host's, and not a stack: no stack's name has a slash.
+pub fn is_of_host(target: &str) -> bool {
+    target.contains('/')
+}
+
 impl SitePlan {
     /// How much the site's plan changes.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { stacks: self.steps.len(), ..Totals::default() };
+        let (hosts, stacks): (Vec<&str>, Vec<&str>) =
+            self.steps.iter().map(|step| step.target.as_str()).partition(|target| is_of_host(target));
+        let hosts: BTreeSet<&str> =
+            hosts.into_iter().filter_map(|target| target.rsplit_once('/')).map(|(host, _)| host).collect();
+        let mut totals = Totals { stacks: stacks.len(), hosts: hosts.len(), ..Totals::default() };
         for change in self.steps.iter().flat_map(|step| &step.changes) {
             match change.verb {
                 Verb::Create => totals.create += 1,

@@ -12,6 +12,7 @@ extern crate std;
 mod diff;
 mod drift;
 mod fingerprint;
+mod hosts;
 mod impact;
 mod mend;
 mod node;
@@ -23,6 +24,7 @@ mod verdict;
 
 pub use drift::mend_drift;
 pub use fingerprint::{digest, fingerprint};
+pub use hosts::{drift_hosts, plan_hosts, target};
 pub use replacement::Table;
 pub use verdict::{Judged, surprises};
 

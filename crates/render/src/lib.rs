@@ -9,13 +9,13 @@ extern crate alloc;
 extern crate std;
 
 mod context;
+mod hosts;
 mod node;
 mod prelude;
-mod quote;
 mod stacks;
 mod templates;
 
-pub use quote::shell;
+pub use hosts::render_hosts;
 pub use stacks::render;
 pub use templates::Templates;
 
@@ -48,6 +48,14 @@ pub enum Error {
         name: String,
         /// The first fault, with its line in the rendered text.
         cause: String,
+    },
+    /// Two items of a host are about the same thing.
+    #[error("the host {host} has two items for {what}")]
+    Clash {
+        /// The host.
+        host: String,
+        /// What both are about.
+        what: String,
     },
     /// A stack's parameter is put out by no earlier stack.
     #[error("the stack {stack} wants the parameter {parameter}, which no stack before it puts out")]

@@ -252,6 +252,9 @@ mod tests {
         let Some(Site::Aws(site)) = estate.site("lakeside-prod") else {
             panic!("the example estate has no lakeside-prod")
         };
+        let Some(Site::OnPrem(data_centre)) = estate.site("riverside-dc") else {
+            panic!("the example estate has no riverside-dc")
+        };
         let base = context::site(site);
         let (member, pool, balancer) = (&site.members()[0], &site.typed().pools[1], &site.typed().balancers[0]);
         let user_data = json!({ "userData": "" });
@@ -285,6 +288,10 @@ mod tests {
             ("ignition/files/kubeadm-cluster.yaml.j2", control_plane.clone()),
             ("ignition/files/kubeadm-join-control-plane.yaml.j2", control_plane),
             ("ignition/files/kubeadm-join-worker.yaml.j2", worker),
+            (
+                "hosts/prepare.yaml",
+                crate::hosts::context(data_centre, &data_centre.typed().hosts[0], &templates).unwrap(),
+            ),
             ("ignition/units/incline-etcd-snapshot.timer.j2", json!({ "minutes": 15 })),
             ("ignition/units/incline-data-volume.service.j2", json!({ "device": "/dev/xvdf", "mount": "/data" })),
         ];

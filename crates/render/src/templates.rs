@@ -1,7 +1,7 @@
 //! The templates, compiled once: strict about what is undefined, and escaping every value for where it stands.
 use crate::Error;
 use crate::prelude::*;
-use crate::quote::{is_word, shell};
+use incline_model::quote::{is_word, shell};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
@@ -75,7 +75,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// Whether a file is rendered; all others are taken as they are.
 pub(crate) fn is_template(name: &str) -> bool {
-    name.ends_with(".j2") || name.starts_with("stacks/") || name.starts_with("nodes/")
+    name.ends_with(".j2") || ["stacks/", "nodes/", "hosts/"].iter().any(|folder| name.starts_with(folder))
 }
 
 fn error(name: &str, source: minijinja::Error) -> Error {

@@ -1,14 +1,15 @@
 //! `incline apply`
 use crate::arguments::{Apply as Options, Common};
-use crate::carry_out::{carry_out, listen, settled};
+use crate::carry_out::{Systems, carry_out, listen, settled};
 use crate::error::{Exit, Failure};
+use crate::hosts::{Doing, OnPremises};
 use crate::live::{self, Live};
-use crate::planner::{Against, Planner, digests, table};
+use crate::planner::{Against, Planner, digests, table, take_in};
 use crate::{estate, view};
 use incline_aws::{Journal, Mode};
 use incline_model::desired::Parameter;
 use incline_model::inventory::aws::matches;
-use incline_model::plan::{FORMAT, Plan, Reason, SitePlan, Step, Verb};
+use incline_model::plan::{Blocked, Change, FORMAT, Plan, Reason, SitePlan, Step, Verb, is_of_host};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -27,8 +28,9 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Some(plan) => plan.sites.iter().map(|site| site.site.clone()).collect(),
         None => options.sites.clone(),
     };
-    let sites = live::in_aws(&estate, &names)?;
-    let mut live = Live::open(&estate, &templates, &sites, Journal::new(Mode::Act)).await?;
+    let sites = live::chosen(&estate, &names)?;
+    let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(Mode::Act)).await?;
+    let mut onprem = OnPremises::open(&sites.onprem, &templates, options.run.forks.forks, Doing::Work("apply"))?;
     let (sender, stop) = incline_exec::stop();
     listen(sender)?;
     let mut plan = settled(&mut live, &table, options.run.json, &stop, |live| {
@@ -41,7 +43,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
             digests: &digests,
             lock: &lock,
         };
-        planner.plan(&sites, false)
+        planner.plan(&sites.aws, false)
     })
     .await?;
     // A plan that was saved with drift in it is compared with drift in it.
@@ -50,8 +52,10 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         changes.into_iter().any(|change| change.reason == Reason::Drifted)
     };
     if options.mend_drift || saved.as_ref().is_some_and(drifted) {
-        live.mend_drift(&sites, &mut plan).await;
+        live.mend_drift(&sites.aws, &mut plan).await;
     }
+    onprem.observe(options.run.json).await;
+    take_in(&mut plan, &onprem, &templates, &digests, &lock);
     if let Some(saved) = &saved {
         still_holds(saved, &plan)?;
     }
@@ -59,9 +63,12 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         narrow(&mut plan, &options.target, &live)?;
     }
     if !options.run.json {
-        view::say(&view::plan::text(&plan, &[], false, view::width()))?;
+        view::say(&view::plan::text(&plan, false, view::width()))?;
     }
-    if let Some(blocked) = plan.blocked().next() {
+    // A host that does not answer holds up nobody else: the others are made so, and the exit code tells.
+    let (left_out, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
+        plan.blocked().partition(|blocked| is_of_host(&blocked.target));
+    if let Some(blocked) = blocked.first() {
         return Err(Failure::Other {
             cause: format!("{} cannot be planned: {}", blocked.target, blocked.cause),
             hint: Some(blocked.hint.clone()),
@@ -80,10 +87,13 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
             return Err(Failure::Other { cause: "nothing was changed".to_owned(), hint: None });
         }
     }
+    let missed = if left_out.is_empty() { Exit::Done } else { Exit::Failed };
     if plan.is_empty() && !options.run.json {
-        return Ok(Exit::Done);
+        return Ok(missed);
     }
-    carry_out(&live, &plan, &table, options.run.parallel, options.run.json, &stop).await
+    let system = Systems { stacks: live.system(&table, options.run.parallel, stop.clone()), hosts: &onprem.hosts };
+    let exit = carry_out(&system, &plan, options.run.json, &stop).await?;
+    Ok(if exit == Exit::Done { missed } else { exit })
 }
 
 fn read(path: &Path) -> Result<Plan, Failure> {
@@ -148,6 +158,13 @@ fn is_as_planned(target: &str, was: &SitePlan, is: &SitePlan) -> bool {
     let step = |site: &'_ SitePlan| site.steps.iter().find(|step| step.target == target).cloned();
     match (step(was), step(is)) {
         (Some(_), None) => true,
+        // A run that was cut off has done some of a host's items, and left no others than were planned.
+        (Some(planned), Some(left)) if is_of_host(target) => {
+            let known = |change: &Change| {
+                planned.changes.iter().any(|was| (&was.kind, &was.resource) == (&change.kind, &change.resource))
+            };
+            left.changes.iter().all(known)
+        }
         (Some(planned), Some(left)) => planned.verb == Verb::Create || is_last_touch(&left),
         (None, _) => false,
     }

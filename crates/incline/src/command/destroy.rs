@@ -58,7 +58,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         }
     }
     if !options.json {
-        view::say(&view::plan::text(&plan, &[], false, view::width()))?;
+        view::say(&view::plan::text(&plan, false, view::width()))?;
         let kept: Vec<String> = steps()
             .flat_map(|step| step.changes.iter().filter(|change| change.retained).map(move |change| (step, change)))
             .map(|(step, change)| format!("  {}/{}  {}\n", step.target, change.resource, change.kind))
@@ -102,5 +102,5 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
             hint: typed.is_none().then(|| format!("without a terminal, `--confirm {name}` goes on")),
         });
     }
-    carry_out(&live, &plan, &table, options.parallel, options.json, &stop).await
+    carry_out(&live.system(&table, options.parallel, stop.clone()), &plan, options.json, &stop).await
 }

@@ -1,6 +1,7 @@
 //! `incline drift`
 use crate::arguments::{Common, Drift as Options};
 use crate::error::{Exit, Failure};
+use crate::hosts::{Doing, OnPremises};
 use crate::live::{self, Live};
 use crate::planner::{Against, Planner, digests, table};
 use crate::{estate, view};
@@ -17,9 +18,11 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
     let table = table()?;
-    let sites = live::in_aws(&estate, &options.sites)?;
-    let mut live = Live::open(&estate, &templates, &sites, Journal::new(Mode::Look)).await?;
-    live.observe().await?;
+    let sites = live::chosen(&estate, &options.sites)?;
+    let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(Mode::Look)).await?;
+    let mut onprem = OnPremises::open(&sites.onprem, &templates, options.forks.forks, Doing::Work("drift"))?;
+    let (observed, ()) = tokio::join!(live.observe(), onprem.observe(options.json));
+    observed?;
     let planner = Planner {
         estate: &estate,
         templates: &templates,
@@ -29,8 +32,11 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         digests: &digests,
         lock: &lock,
     };
-    let plan = planner.plan(&sites, false)?;
-    let drift = Drift { format: FORMAT, sites: live.drift(&sites, &plan).await };
+    let plan = planner.plan(&sites.aws, false)?;
+    let mut found = live.drift(&sites.aws, &plan).await;
+    found.extend(onprem.drift());
+    found.sort_by(|a, b| a.site.cmp(&b.site));
+    let drift = Drift { format: FORMAT, sites: found };
     if options.json {
         let text = serde_json::to_string_pretty(&drift);
         let text = text.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })?;

@@ -1,12 +1,12 @@
 //! `incline plan`
 use crate::arguments::{Common, Plan as Options};
 use crate::error::{Exit, Failure};
+use crate::hosts::{Doing, OnPremises};
 use crate::live::{self, Live};
-use crate::planner::{Against, Planner, digests, table};
+use crate::planner::{Against, Planner, digests, table, take_in};
 use crate::{estate, view};
 use incline_aws::{Journal, Mode};
-use incline_model::plan::Plan;
-use incline_model::site::Site;
+use incline_model::plan::{Plan, is_of_host};
 use std::collections::BTreeMap;
 
 pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
@@ -15,13 +15,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
     let table = table()?;
-    let (mut aws, mut onprem) = (Vec::new(), Vec::new());
-    for site in estate::select(&estate, &options.sites)? {
-        match site {
-            Site::Aws(site) => aws.push(&**site),
-            Site::OnPrem(site) => onprem.push(site.typed().name.to_string()),
-        }
-    }
+    let sites = live::chosen(&estate, &options.sites)?;
     let plan_against = |against: Against<'_>, gone: bool| {
         let named = live::named(&options.named);
         Planner {
@@ -33,19 +27,23 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             digests: &digests,
             lock: &lock,
         }
-        .plan(&aws, gone)
+        .plan(&sites.aws, gone)
     };
+    let asks = !options.offline && options.against.is_none();
+    let doing = if asks { Doing::Work("plan") } else { Doing::Nothing };
+    let mut onprem = OnPremises::open(&sites.onprem, &templates, options.forks.forks, doing)?;
     let mut judged = BTreeMap::new();
-    let plan = match &options.against {
+    let mut plan = match &options.against {
         Some(folder) => plan_against(Against::Folder(folder), options.sites.is_empty())?,
         None if options.offline => plan_against(Against::Nothing, false)?,
         None => live::block_on(async {
             let mode = if options.change_sets { Mode::Judge } else { Mode::Look };
-            let mut live = Live::open(&estate, &templates, &aws, Journal::new(mode)).await?;
-            live.observe().await?;
+            let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(mode)).await?;
+            let (observed, ()) = tokio::join!(live.observe(), onprem.observe(options.json));
+            observed?;
             let mut plan = plan_against(Against::Live(&live.observed), false)?;
             if options.mend_drift {
-                live.mend_drift(&aws, &mut plan).await;
+                live.mend_drift(&sites.aws, &mut plan).await;
             }
             if options.change_sets {
                 judged = live.judge(&plan, &table, options.out.is_some()).await?;
@@ -53,14 +51,22 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             Ok(plan)
         })?,
     };
+    // What hosts are is not written into folders.
+    if options.against.is_none() {
+        take_in(&mut plan, &onprem, &templates, &digests, &lock);
+    }
     if let Some(path) = &options.out {
         std::fs::write(path, json(&plan)?).map_err(Failure::file("write", path))?;
     }
     if options.json {
         view::say(&json(&plan)?)?;
     } else {
-        view::say(&view::plan::text(&plan, &onprem, options.full, view::width()))?;
+        view::say(&view::plan::text(&plan, options.full, view::width()))?;
         view::say(&view::plan::judged(&judged))?;
+    }
+    // A plan that does not see all of its hosts is no whole plan.
+    if plan.blocked().any(|blocked| is_of_host(&blocked.target)) {
+        return Ok(Exit::Failed);
     }
     Ok(if options.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
 }

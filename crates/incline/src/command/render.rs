@@ -1,7 +1,7 @@
 //! `incline render`
 use crate::arguments::{Common, Render};
 use crate::error::{Exit, Failure};
-use crate::{estate, view};
+use crate::{estate, hosts, view};
 use incline_model::desired::{Desired, INLINE_TEMPLATE_BYTES, Stack};
 use incline_model::site::Site;
 use serde_json::json;
@@ -10,9 +10,17 @@ use std::path::Path;
 pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
     let estate = estate::read(common)?.validate()?;
     let templates = estate::templates(common)?;
-    let (mut stacks, mut large, mut nodes) = (0, 0, 0);
+    let (mut stacks, mut large, mut nodes, mut hosts_written) = (0, 0, 0, 0);
     for site in estate::select(&estate, &options.sites)? {
-        let Site::Aws(site) = site else { continue };
+        let site = match site {
+            Site::Aws(site) => site,
+            Site::OnPrem(site) => {
+                let wishes = hosts::desired(site, &templates)?;
+                hosts_written += wishes.len();
+                write_hosts(&options.out.join(site.typed().name.as_str()).join("hosts"), &wishes)?;
+                continue;
+            }
+        };
         let desired = estate::desired(site, &estate, &templates)?;
         write(&options.out.join(desired.site.as_str()), &desired)?;
         stacks += desired.stacks.len();
@@ -20,10 +28,28 @@ pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
         nodes += desired.artifacts.len();
     }
     view::say(&format!(
-        "{stacks} templates ({large} over {INLINE_TEMPLATE_BYTES} bytes, which go through S3) and {nodes} node configurations written into {}\n",
+        "{stacks} templates ({large} over {INLINE_TEMPLATE_BYTES} bytes, which go through S3), {nodes} node configurations and what {hosts_written} hosts must have written into {}\n",
         options.out.display()
     ))?;
     Ok(Exit::Done)
+}
+
+/// Writes what hosts must have: `HOST/STAGE.json`, a list of items each.
+fn write_hosts(folder: &Path, hosts: &[incline_host::Host]) -> Result<(), Failure> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(Failure::file("clear", folder))?;
+    }
+    for host in hosts {
+        let folder = folder.join(&host.name);
+        std::fs::create_dir_all(&folder).map_err(Failure::file("make the folder", &folder))?;
+        for (stage, entries) in &host.stages {
+            let path = folder.join(format!("{}.json", stage.name()));
+            let text = serde_json::to_string_pretty(entries)
+                .map_err(|error| Failure::Other { cause: error.to_string(), hint: None })?;
+            std::fs::write(&path, text + "\n").map_err(Failure::file("write", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a site: `stacks/NAME.yaml` with `NAME.json` beside it, and `ignition/ROLE/SHA512.ign` with its user data.

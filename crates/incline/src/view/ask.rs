@@ -1,5 +1,6 @@
 //! Questions. Nobody is asked where nobody sits: without a terminal there is no answer.
 use std::io::{BufRead, IsTerminal, Write};
+use zeroize::Zeroizing;
 
 /// Whether somebody can be asked.
 pub(crate) fn is_possible() -> bool {
@@ -16,6 +17,11 @@ fn line(question: &str) -> Option<String> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).ok()?;
     Some(answer.trim().to_owned())
+}
+
+/// Asks for something that is not shown while it is typed.
+pub(crate) fn hidden(question: &str) -> Option<Zeroizing<String>> {
+    is_possible().then(|| rpassword::prompt_password(question).ok()).flatten().map(Zeroizing::new)
 }
 
 /// Asks whether to go on. Only `yes` is a yes.

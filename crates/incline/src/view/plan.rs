@@ -4,7 +4,7 @@ use crate::live::Judgements;
 use incline_model::desired::Roll;
 use incline_model::plan::{
     Basis, Blocked, Change, FileChange, Impact, Mend, Plan, PropertyChange, Reason, Replaces, SitePlan, Step, Totals,
-    Verb, Way,
+    Verb, Way, is_of_host,
 };
 use incline_plan::Judged;
 use serde_json::Value;
@@ -30,18 +30,11 @@ const TELLING: [&str; 17] = [
     "Description",
 ];
 
-/// The whole plan. `onprem` names on-prem sites, which are checked but not planned yet.
-pub(crate) fn text(plan: &Plan, onprem: &[String], full: bool, width: usize) -> String {
+/// The whole plan.
+pub(crate) fn text(plan: &Plan, full: bool, width: usize) -> String {
     let mut text = String::new();
     for site in &plan.sites {
         site_text(&mut text, site, full, width);
-    }
-    if !onprem.is_empty() {
-        text.push_str(&format!(
-            "{} {}: checked. Hosts are not planned by this version of incline.\n\n",
-            style::dim("on premises"),
-            onprem.join(", ")
-        ));
     }
     text.push_str(&summary(plan));
     text
@@ -50,18 +43,23 @@ pub(crate) fn text(plan: &Plan, onprem: &[String], full: bool, width: usize) -> 
 fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
     text.push_str(&format!("{}  {}\n", style::bold(&site.site), style::dim(&site.place)));
     let mut stage = None;
+    let mut shown: Vec<&Step> = Vec::new();
     for step in &site.steps {
+        if shown.iter().any(|other| is_alike(other, step)) {
+            continue;
+        }
         if stage != Some(step.stage) {
             stage = Some(step.stage);
             text.push_str(&format!("\n  {}\n", style::dim(step.stage.name())));
         }
-        step_text(text, step, full, width);
+        // A hundred hosts that change alike are one thing to read.
+        let alike: Vec<&str> =
+            site.steps.iter().filter(|other| is_alike(other, step)).map(|other| other.target.as_str()).collect();
+        step_text(text, step, &alike, full, width);
+        shown.push(step);
     }
     if !site.unchanged.is_empty() {
-        text.push_str(&format!(
-            "\n  {}\n",
-            style::dim(&format!("unchanged: {}", count(site.unchanged.len(), "stack")))
-        ));
+        text.push_str(&format!("\n  {}\n", style::dim(&format!("unchanged: {}", parts(&site.unchanged)))));
     }
     if !site.blocked.is_empty() {
         text.push_str(&format!("\n  {}\n", style::red("cannot be planned")));
@@ -76,6 +74,14 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
         }
     }
     text.push('\n');
+}
+
+/// How many stacks and hosts' stages there are among targets.
+fn parts(targets: &[String]) -> String {
+    let hosts = targets.iter().filter(|target| is_of_host(target)).count();
+    let stacks = targets.len() - hosts;
+    let counted = [(stacks, "stack"), (hosts, "host")].into_iter().filter(|(number, _)| *number > 0);
+    counted.map(|(number, what)| count(number, what)).collect::<Vec<_>>().join(", ")
 }
 
 fn blocked_text(text: &mut String, blocked: &Blocked) {
@@ -118,17 +124,47 @@ fn roll_text(text: &mut String, roll: &Roll) {
     text.push_str(&format!("      {} {how}\n", style::yellow("~")));
 }
 
-fn step_text(text: &mut String, step: &Step, full: bool, width: usize) {
-    let mut facts = vec![count(step.changes.len(), "resource")];
+/// Whether two steps do the same to two hosts.
+fn is_alike(a: &Step, b: &Step) -> bool {
+    a.target == b.target
+        || is_of_host(&a.target)
+            && is_of_host(&b.target)
+            && (a.stage, a.verb, &a.changes, &a.settings, &a.files)
+                == (b.stage, b.verb, &b.changes, &b.settings, &b.files)
+}
+
+/// A step, and all that are alike.
+fn step_text(text: &mut String, step: &Step, alike: &[&str], full: bool, width: usize) {
+    let of_host = is_of_host(&step.target);
+    let name = match alike {
+        [only] => only.split('/').nth(1).unwrap_or(only).to_owned(),
+        _ => {
+            let hosts: Vec<&str> = alike.iter().filter_map(|target| target.split('/').nth(1)).collect();
+            // As many names as fit beside the counts.
+            let fit = hosts
+                .iter()
+                .scan(0, |used, host| {
+                    *used += host.chars().count() + 2;
+                    Some(*used)
+                })
+                .take_while(|used| *used + 40 < width)
+                .count()
+                .max(1);
+            let more = if fit < hosts.len() { format!(" and {} more", hosts.len() - fit) } else { String::new() };
+            format!("{}{more}", hosts.get(..fit).unwrap_or(&hosts).join(", "))
+        }
+    };
+    let each = if alike.len() > 1 { " each" } else { "" };
+    let mut facts = vec![format!("{}{each}", count(step.changes.len(), if of_host { "item" } else { "resource" }))];
     if step.verb == Verb::Create && step.nodes > 0 {
         facts.push(count(usize::from(step.nodes), "node"));
     }
     if step.impact != Impact::None {
         facts.push(impact(step));
     }
-    let left = format!("  {} {}", sign(step.verb), step.target);
+    let left = format!("  {} {name}", sign(step.verb));
     let right = facts.join(", ");
-    let gap = width.saturating_sub(2 + 2 + step.target.chars().count() + right.chars().count()).max(2);
+    let gap = width.saturating_sub(2 + 2 + name.chars().count() + right.chars().count()).max(2);
     let right = if step.impact >= Impact::InterruptsTraffic { style::red(&right) } else { right };
     text.push_str(&format!("{left}{}{right}\n", " ".repeat(gap)));
     if let Some(mend) = &step.mend {
@@ -141,13 +177,15 @@ fn step_text(text: &mut String, step: &Step, full: bool, width: usize) {
         |of: fn(&Change) -> &str| step.changes.iter().map(|change| of(change).chars().count()).max().unwrap_or(0);
     let columns = (widest(|change| &change.resource), widest(kind));
     for change in &step.changes {
-        change_text(text, change, columns, full, width);
+        // Where the lines that differ are shown, digests tell nothing.
+        let in_lines = step.files.iter().any(|file| !file.diff.is_empty() && file.path.ends_with(&change.resource));
+        change_text(text, change, columns, (full, of_host && in_lines), width);
     }
     for setting in &step.settings {
         property_text(text, setting, "      ", width);
     }
     for file in &step.files {
-        file_text(text, file);
+        file_text(text, file, of_host);
     }
 }
 
@@ -156,7 +194,13 @@ fn kind(change: &Change) -> &str {
     change.kind.strip_prefix("AWS::").unwrap_or(&change.kind)
 }
 
-fn change_text(text: &mut String, change: &Change, (names, kinds): (usize, usize), full: bool, width: usize) {
+fn change_text(
+    text: &mut String,
+    change: &Change,
+    (names, kinds): (usize, usize),
+    (full, in_lines): (bool, bool),
+    width: usize,
+) {
     let line = format!("      {} {:names$}  {:kinds$}", sign(change.verb), change.resource, kind(change));
     let mut remark = match change.verb {
         Verb::Create => gist(change),
@@ -179,7 +223,7 @@ fn change_text(text: &mut String, change: &Change, (names, kinds): (usize, usize
     }
     text.push('\n');
     if change.verb != Verb::Create || full {
-        for property in &change.properties {
+        for property in change.properties.iter().filter(|property| !(in_lines && property.path == "content")) {
             property_text(text, property, "          ", width);
         }
     }
@@ -223,8 +267,12 @@ fn property_text(text: &mut String, property: &PropertyChange, indent: &str, wid
     text.push_str(&format!("{indent}{line}\n"));
 }
 
-fn file_text(text: &mut String, file: &FileChange) {
-    text.push_str(&format!("      {} {}  {}\n", sign(file.verb), file.path, style::dim("on the nodes")));
+fn file_text(text: &mut String, file: &FileChange, of_host: bool) {
+    if of_host && file.diff.is_empty() {
+        return;
+    }
+    let place = if of_host { String::new() } else { format!("  {}", style::dim("on the nodes")) };
+    text.push_str(&format!("      {} {}{place}\n", sign(file.verb), file.path));
     for line in file.diff.lines() {
         let line = match line.chars().next() {
             Some('+') => style::green(line),
@@ -318,12 +366,15 @@ fn summary(plan: &Plan) -> String {
         Basis::Nothing => "Offline: as if nothing existed.\n",
         Basis::Folder | Basis::Live => "",
     };
+    let changed =
+        [(sum(|t| t.stacks), "stack"), (sum(|t| t.hosts), "host")].into_iter().filter(|(number, _)| *number > 0);
+    let changed: Vec<String> = changed.map(|(number, what)| count(number, what)).collect();
     format!(
         "{worst}{basis}{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.\n",
         style::bold("Plan:"),
-        count(sum(|t| t.stacks), "stack"),
+        changed.join(" and "),
         count(plan.sites.iter().filter(|site| !site.steps.is_empty()).count(), "site"),
-        count(sum(|t| t.create), "resource"),
+        count(sum(|t| t.create), if sum(|t| t.stacks) == 0 { "item" } else { "resource" }),
         sum(|t| t.update),
         sum(|t| t.replace),
         sum(|t| t.remove),

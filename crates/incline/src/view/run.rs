@@ -1,8 +1,9 @@
 //! What is seen while a plan is carried out: a row a stack on a terminal, plain lines elsewhere, JSON lines for machines; then
 //! how it ended, reasons first.
 use super::{count, style};
+use incline_model::desired::Stage;
 use incline_model::event::{Event, FORMAT, Outcome, Report, Trouble};
-use incline_model::plan::{Plan, Verb};
+use incline_model::plan::{Plan, Verb, is_of_host};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -14,6 +15,10 @@ pub(crate) struct Screen {
     began: Instant,
     rows: BTreeMap<String, Row>,
     steps: usize,
+    /// What the steps are: `stack`, `host`, or `step` where both are.
+    noun: &'static str,
+    /// How the stages of hosts went, by stage.
+    stages: BTreeMap<Stage, Went>,
     finished: usize,
     failed: usize,
 }
@@ -24,7 +29,18 @@ enum Kind {
     Json,
 }
 
-/// A stack under way.
+/// How a stage of hosts went.
+struct Went {
+    began: Instant,
+    /// When the last of its hosts ended.
+    ended: Instant,
+    hosts: usize,
+    failed: usize,
+    /// The host that took longest, and how long.
+    slowest: (String, Duration),
+}
+
+/// A stack or host under way.
 struct Row {
     began: Instant,
     resources: usize,
@@ -34,7 +50,15 @@ struct Row {
 }
 
 impl Screen {
-    /// A screen for so many steps.
+    /// A screen for the steps of a plan.
+    pub(crate) fn of(plan: &Plan, json: bool) -> Self {
+        let targets: Vec<&str> =
+            plan.sites.iter().flat_map(|site| &site.steps).map(|step| step.target.as_str()).collect();
+        let noun = noun(&targets);
+        Self { noun, ..Self::new(targets.len(), json) }
+    }
+
+    /// A screen for so many stacks.
     pub(crate) fn new(steps: usize, json: bool) -> Self {
         let kind = if json {
             Kind::Json
@@ -47,7 +71,16 @@ impl Screen {
         } else {
             Kind::Plain
         };
-        Self { kind, began: Instant::now(), rows: BTreeMap::new(), steps, finished: 0, failed: 0 }
+        Self {
+            kind,
+            began: Instant::now(),
+            rows: BTreeMap::new(),
+            steps,
+            noun: "stack",
+            stages: BTreeMap::new(),
+            finished: 0,
+            failed: 0,
+        }
     }
 
     /// Shows an event.
@@ -77,7 +110,7 @@ impl Screen {
             total.set_message(painted(&format!(
                 "{} of {}{failed}  {}",
                 self.finished,
-                count(self.steps, "stack"),
+                count(self.steps, self.noun),
                 style::dim(&elapsed(self.began))
             )));
         }
@@ -85,6 +118,16 @@ impl Screen {
 
     /// Takes the rows away.
     pub(crate) fn close(self) {
+        for (stage, went) in &self.stages {
+            let failed =
+                if went.failed == 0 { String::new() } else { style::red(&format!(", {} failed", went.failed)) };
+            let slowest = format!("slowest {} {}", went.slowest.0, seconds(went.slowest.1));
+            let took = seconds(went.ended.duration_since(went.began));
+            self.print(
+                stage.name(),
+                &style::dim(&format!("{}{failed} in {took}, {slowest}", count(went.hosts, "host"))),
+            );
+        }
         if let Kind::Terminal { all, total } = self.kind {
             total.finish_and_clear();
             let _ = all.clear();
@@ -110,7 +153,10 @@ impl Screen {
         };
         match self.rows.get(target).and_then(|row| row.bar.as_ref()) {
             Some(bar) => bar.set_message(row_line(target, self.rows.get(target), doing)),
-            None => self.line(target, &format!("{doing} {}", count(resources, "resource"))),
+            None => self.line(
+                target,
+                &format!("{doing} {}", count(resources, if is_of_host(target) { "item" } else { "resource" })),
+            ),
         }
     }
 
@@ -125,7 +171,11 @@ impl Screen {
                 row.done.insert(resource.to_owned());
             }
             if let Some(bar) = &row.bar {
-                let now = format!("{resource} {}", style::dim(&status.to_lowercase().replace('_', " ")));
+                let now = format!(
+                    "{} {}",
+                    named(target, kind, resource),
+                    style::dim(&status.to_lowercase().replace('_', " "))
+                );
                 bar.set_message(row_line(target, Some(row), &now));
             }
         }
@@ -134,7 +184,7 @@ impl Screen {
         if status.ends_with("_FAILED") && !cancelled && !reason.is_empty() && resource != target {
             self.print(target, &style::red(&format!("✗ {resource} ({kind}): {reason}")));
         } else if matches!(self.kind, Kind::Plain) && !status.ends_with("_IN_PROGRESS") && resource != target {
-            self.line(target, &format!("{resource} {}", style::dim(status)));
+            self.line(target, &format!("{} {}", named(target, kind, resource), style::dim(status)));
         }
     }
 
@@ -143,6 +193,9 @@ impl Screen {
         let row = self.rows.remove(target);
         if let Some(bar) = row.as_ref().and_then(|row| row.bar.as_ref()) {
             bar.finish_and_clear();
+        }
+        if let (Some(row), true) = (&row, is_of_host(target)) {
+            self.went(target, row.began, matches!(outcome, Outcome::Failed(_)));
         }
         let took = row.map_or(String::new(), |row| style::dim(&format!("  {}", elapsed(row.began))));
         match outcome {
@@ -154,6 +207,22 @@ impl Screen {
             }
             Outcome::Interrupted(trouble) => self.print(target, &style::yellow(&format!("… {}", trouble.cause))),
             Outcome::Skipped { because } => self.print(target, &style::dim(&format!("– not begun: {because}"))),
+        }
+    }
+
+    /// Counts a host's stage that has ended.
+    fn went(&mut self, target: &str, began: Instant, failed: bool) {
+        let Some((host, stage)) = target.rsplit_once('/') else { return };
+        let Some(stage) = Stage::ALL.into_iter().find(|known| known.name() == stage) else { return };
+        let now = Instant::now();
+        let slowest = (String::new(), Duration::ZERO);
+        let went = self.stages.entry(stage).or_insert(Went { began, ended: now, hosts: 0, failed: 0, slowest });
+        went.began = went.began.min(began);
+        went.ended = now;
+        went.hosts += 1;
+        went.failed += usize::from(failed);
+        if now - began >= went.slowest.1 {
+            went.slowest = (host.to_owned(), now - began);
         }
     }
 
@@ -195,6 +264,28 @@ fn painted(text: &str) -> String {
     }
 }
 
+/// A resource's name; an item's with its kind, since a user and a group may have the same.
+fn named(target: &str, kind: &str, resource: &str) -> String {
+    if is_of_host(target) { format!("{kind} {resource}") } else { resource.to_owned() }
+}
+
+/// A short time, in seconds.
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// What targets are.
+fn noun(targets: &[&str]) -> &'static str {
+    let hosts = targets.iter().filter(|target| is_of_host(target)).count();
+    if hosts == 0 {
+        "stack"
+    } else if hosts == targets.len() {
+        "host"
+    } else {
+        "step"
+    }
+}
+
 fn elapsed(since: Instant) -> String {
     let seconds = since.elapsed().as_secs();
     format!("{}:{:02}", seconds / 60, seconds % 60)
@@ -217,7 +308,8 @@ pub(crate) fn report(report: &Report, plan: &Plan) -> String {
     let failed = number(|outcome| matches!(outcome, Outcome::Failed(_)));
     let left = number(|outcome| matches!(outcome, Outcome::Interrupted(_)));
     let skipped = number(|outcome| matches!(outcome, Outcome::Skipped { .. }));
-    let mut parts = vec![format!("{} done", count(done, "stack"))];
+    let targets: Vec<&str> = report.outcomes.keys().map(String::as_str).collect();
+    let mut parts = vec![format!("{} done", count(done, noun(&targets)))];
     for (number, what) in [(already, "was so already"), (failed, "failed"), (left, "under way"), (skipped, "not begun")]
     {
         if number > 0 {

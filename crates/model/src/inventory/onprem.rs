@@ -151,7 +151,8 @@ pub struct Host {
     pub name: Name,
     /// Its address, inside one of the site's networks.
     pub address: Address,
-    /// Its SSH host key. Without it, `ssh.knownHosts` must know the host.
+    /// Its SSH host key. Without it, `ssh.knownHosts` must know the host; a host that nothing vouches for is not talked to.
+    /// `incline trust` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_key: Option<Fingerprint>,
     /// What it does.

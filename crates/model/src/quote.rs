@@ -2,7 +2,7 @@
 use crate::prelude::*;
 
 /// Characters that mean nothing but themselves to a POSIX shell, to systemd's environment files and to unit files.
-pub(crate) fn is_word(text: &str) -> bool {
+pub fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./:@=+,".contains(&b))
 }
 

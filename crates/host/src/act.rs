@@ -1,0 +1,130 @@
+//! What changes a host: shell text that names no content, and the contents that follow it on the stream.
+use crate::ask::hex;
+use crate::kind::Difference;
+use crate::prelude::*;
+use crate::secret::{Secret, Secrets};
+use crate::words::{Account, Mode, Path};
+use incline_model::inventory::SecretSource;
+use incline_model::quote::shell;
+use sha2::{Digest, Sha256};
+
+/// A content that follows the program on the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// These bytes, which nobody may see.
+    Secret(Secret),
+    /// A file on the machine that runs incline, of this length in bytes.
+    File {
+        /// The file.
+        path: String,
+        /// Its length in bytes.
+        bytes: u64,
+    },
+}
+
+/// The program of a change, as it grows.
+#[derive(Debug)]
+pub(crate) struct Act<'a> {
+    pub(crate) text: String,
+    pub(crate) payloads: Vec<Payload>,
+    pub(crate) secrets: &'a Secrets,
+    /// Lengths in bytes of files on the machine that runs incline.
+    pub(crate) local: &'a BTreeMap<String, u64>,
+}
+
+impl Act<'_> {
+    /// A line of shell text: a function of the library or a builtin, and its words.
+    pub(crate) fn call(&mut self, function: &'static str, words: &[&str]) {
+        self.text.push_str(function);
+        for word in words {
+            self.text.push(' ');
+            self.text.push_str(&shell(word));
+        }
+        self.text.push('\n');
+    }
+
+    /// Runs a command; the stage ends if it fails.
+    pub(crate) fn run(&mut self, words: &[&str]) {
+        self.call("run", words);
+    }
+
+    /// Shell text that is the same for everyone. What differs is put into its `$1`, `$2`, … .
+    pub(crate) fn script(&mut self, text: &'static str, words: &[&str]) {
+        self.call("set --", words);
+        self.text.push_str(text.trim());
+        self.text.push('\n');
+    }
+
+    /// Writes a file.
+    pub(crate) fn put(&mut self, path: &Path, mode: Mode, owner: &Account, group: &Account, content: &[u8]) {
+        self.send(path, mode, owner, group, &hex(&Sha256::digest(content)), Payload::Bytes(content.to_vec()));
+    }
+
+    /// Writes a file that nobody may see.
+    pub(crate) fn put_secret(
+        &mut self,
+        path: &Path,
+        mode: Mode,
+        owner: &Account,
+        group: &Account,
+        source: &SecretSource,
+    ) {
+        match self.secrets.get(source).cloned() {
+            Some(secret) => {
+                let digest = hex(&Sha256::digest(secret.expose()));
+                self.send(path, mode, owner, group, &digest, Payload::Secret(secret));
+            }
+            None => self.call("fail", &["its secret is not known"]),
+        }
+    }
+
+    fn send(&mut self, path: &Path, mode: Mode, owner: &Account, group: &Account, digest: &str, payload: Payload) {
+        let bytes = length(&payload).to_string();
+        let mode = mode.to_string();
+        self.call("put", &[path.as_str(), &mode, owner.as_str(), group.as_str(), &bytes, digest]);
+        self.payloads.push(payload);
+    }
+
+    /// Runs a command that reads a secret from its standard input.
+    pub(crate) fn feed(&mut self, source: &SecretSource, words: &[&str]) {
+        match self.secrets.get(source).cloned() {
+            Some(secret) => {
+                let bytes = secret.expose().len().to_string();
+                let mut all = vec![bytes.as_str()];
+                all.extend(words);
+                self.call("feed", &all);
+                self.payloads.push(Payload::Secret(secret));
+            }
+            None => self.call("fail", &["its secret is not known"]),
+        }
+    }
+
+    /// Brings owner and mode back, where they differ.
+    pub(crate) fn ownership(
+        &mut self,
+        path: &Path,
+        mode: Mode,
+        owner: &Account,
+        group: &Account,
+        difference: &Difference,
+    ) {
+        if difference.has("owner") || difference.has("group") {
+            self.run(&["chown", "--", &format!("{owner}:{group}"), path.as_str()]);
+        }
+        // chown takes set-user-id bits away: the mode is set after it.
+        if difference.has("owner") || difference.has("group") || difference.has("mode") {
+            self.run(&["chmod", "--", &mode.to_string(), path.as_str()]);
+        }
+    }
+}
+
+/// A payload's length in bytes.
+pub fn length(payload: &Payload) -> u64 {
+    match payload {
+        Payload::Bytes(bytes) => bytes.len() as u64,
+        Payload::Secret(secret) => secret.expose().len() as u64,
+        Payload::File { bytes, .. } => *bytes,
+    }
+}

@@ -1,0 +1,286 @@
+//! A host as it must be, and as it was seen.
+use crate::ask::{Answers, Asks, hex};
+use crate::kind::{Item, Judgement};
+use crate::mark::{MARK, Mark, StageMark, Undo};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use crate::words::UnitName;
+use incline_model::desired::Stage;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+/// A host as it must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// What it must have, stage by stage, in the order in which it is made so.
+    pub stages: Vec<(Stage, Vec<Entry>)>,
+}
+
+/// An item, and the units that are told when it has changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
+pub struct Entry {
+    /// The item.
+    #[serde(flatten)]
+    pub item: Item,
+    /// Units that are restarted, once, at the end of the stage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restart: Vec<UnitName>,
+    /// Units that are reloaded, once, at the end of the stage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reload: Vec<UnitName>,
+}
+
+impl TryFrom<Map<String, Value>> for Entry {
+    type Error = String;
+    fn try_from(mut map: Map<String, Value>) -> Result<Self, String> {
+        let mut units = |key: &str| -> Result<Vec<UnitName>, String> {
+            let list = map.remove(key).map(serde_json::from_value).transpose();
+            list.map(Option::unwrap_or_default).map_err(|error| format!("{key}: {error}"))
+        };
+        let (restart, reload) = (units("restart")?, units("reload")?);
+        if map.len() != 1 {
+            let keys: Vec<&str> = map.keys().map(String::as_str).collect();
+            return Err(format!(
+                "an item has one kind, and perhaps `restart` and `reload`; here stand: {}",
+                keys.join(", ")
+            ));
+        }
+        let kind = map.keys().next().cloned().unwrap_or_default();
+        let item = serde_json::from_value(Value::Object(map)).map_err(|error| format!("{kind}: {error}"))?;
+        Ok(Self { item, restart, reload })
+    }
+}
+
+impl Entry {
+    /// What is done at the end of the stage when the item has changed.
+    fn handlers(&self) -> impl Iterator<Item = String> {
+        let restart = self.restart.iter().map(|unit| format!("restart {unit}"));
+        restart.chain(self.reload.iter().map(|unit| format!("reload {unit}")))
+    }
+
+    /// The digest by which a mark knows what was wished for.
+    fn digest(&self) -> String {
+        hex(&Sha256::digest(serde_json::to_string(&self.item).unwrap_or_default().as_bytes()))
+    }
+}
+
+/// What one look at a host gave.
+#[derive(Debug, Clone)]
+pub enum Sighting {
+    /// It answered.
+    Seen(Box<Answers>),
+    /// Somebody is at work on it: who, since when.
+    Busy(String),
+    /// It could not be looked at.
+    Unreachable {
+        /// Why.
+        why: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+}
+
+/// How a stage of a host is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Each item in order, and how it is.
+    pub items: Vec<Seen>,
+    /// What incline made and nobody wishes for any more, with what takes it away.
+    pub unwanted: Vec<Item>,
+    /// What incline made, nobody wishes for any more, and stays: its names.
+    pub left: Vec<String>,
+    /// Handlers that an interrupted run still owes.
+    pub pending: Vec<String>,
+    /// Whether the mark says what is wished for.
+    pub marked: bool,
+}
+
+/// How an item is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// How it is.
+    pub judgement: Judgement,
+    /// What the mark says of it.
+    pub mark: Marked,
+}
+
+/// What a mark says of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// Nothing: it was never applied.
+    Never,
+    /// It was applied as it is wished for.
+    Same,
+    /// It was applied, and the wish has changed.
+    Other,
+}
+
+impl View {
+    /// Whether all is as it must be.
+    pub fn is_fulfilled(&self) -> bool {
+        self.marked
+            && self.unwanted.is_empty()
+            && self.pending.is_empty()
+            && self.items.iter().all(|seen| seen.judgement == Judgement::Same)
+    }
+
+    /// The digest by which a plan knows again what it was made against: two looks that give the same one found the same
+    /// differences.
+    pub fn fingerprint(&self) -> String {
+        let items: Vec<Value> = self
+            .items
+            .iter()
+            .map(|seen| match &seen.judgement {
+                Judgement::Same => Value::Null,
+                Judgement::Differs(difference) => {
+                    let texts = difference.texts.iter().map(|text| Value::from(text.before.clone())).collect();
+                    Value::Array(vec![
+                        serde_json::to_value(&difference.properties).unwrap_or_default(),
+                        Value::Array(texts),
+                    ])
+                }
+                Judgement::Unknown(why) => why.as_str().into(),
+                Judgement::Refused { cause, .. } => cause.as_str().into(),
+            })
+            .collect();
+        let unwanted: Vec<String> = self.unwanted.iter().map(Item::id).collect();
+        let all = serde_json::json!([items, unwanted, self.pending, self.marked]);
+        hex(&Sha256::digest(all.to_string().as_bytes()))
+    }
+}
+
+impl Host {
+    /// All that must be asked to know how it is.
+    pub fn asks(&self) -> Asks {
+        let mut asks = Asks::default();
+        asks.ask(&MARK, &["mark"]);
+        for entry in self.stages.iter().flat_map(|(_, entries)| entries) {
+            entry.item.ask(&mut asks);
+        }
+        asks
+    }
+
+    /// What must be asked to know how one stage is.
+    pub fn asks_of(&self, stage: Stage) -> Asks {
+        let mut asks = Asks::default();
+        asks.ask(&MARK, &["mark"]);
+        for entry in self.entries(stage) {
+            entry.item.ask(&mut asks);
+        }
+        asks
+    }
+
+    /// A stage's items.
+    pub fn entries(&self, stage: Stage) -> &[Entry] {
+        self.stages.iter().find(|(is, _)| *is == stage).map_or(&[], |(_, entries)| entries)
+    }
+
+    /// Where secrets come from that are needed.
+    pub fn secrets(&self) -> impl Iterator<Item = &incline_model::inventory::SecretSource> {
+        self.stages.iter().flat_map(|(_, entries)| entries).filter_map(|entry| entry.item.secret())
+    }
+
+    /// Files on the machine that runs incline that may be sent.
+    pub fn local(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().flat_map(|(_, entries)| entries).filter_map(|entry| entry.item.local())
+    }
+
+    /// Two items that are about the same thing, if there are any: both can never hold.
+    pub fn clash(&self) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        let mut ids = self.stages.iter().flat_map(|(_, entries)| entries).map(|entry| {
+            let subject = entry.item.subject();
+            // What stands at a path stands there alone, whatever kind it is.
+            let place = matches!(
+                entry.item,
+                Item::File(_)
+                    | Item::SecretFile(_)
+                    | Item::Directory(_)
+                    | Item::Symlink(_)
+                    | Item::Absent(_)
+                    | Item::Artifact(_)
+            );
+            if place { subject } else { format!("{} {subject}", entry.item.name()) }
+        });
+        ids.find(|id| !seen.insert(id.clone()))
+    }
+
+    /// How a stage is.
+    ///
+    /// # Errors
+    /// The mark cannot be read.
+    pub fn view(&self, site: &str, stage: Stage, seen: &Answers, secrets: &Secrets) -> Result<View, String> {
+        let mark = Mark::read(seen, site, &self.name)?;
+        let known = mark.stages.get(stage.name()).cloned().unwrap_or_default();
+        let entries = self.entries(stage);
+        let items = entries
+            .iter()
+            .map(|entry| Seen {
+                judgement: entry.item.judge(seen, secrets),
+                mark: match known.items.get(&entry.item.id()) {
+                    None => Marked::Never,
+                    // What an interrupted run did not come to was never applied, whatever its mark says.
+                    Some(undo) if undo.digest == entry.digest() && !known.unfinished => Marked::Same,
+                    Some(_) => Marked::Other,
+                },
+            })
+            .collect();
+        let wished: BTreeSet<String> =
+            self.stages.iter().flat_map(|(_, entries)| entries).map(|entry| entry.item.id()).collect();
+        // What takes something away must not take away what another item wishes for at the same place.
+        let places: BTreeSet<String> =
+            self.stages.iter().flat_map(|(_, entries)| entries).map(|entry| entry.item.subject()).collect();
+        let (mut unwanted, mut left) = (Vec::new(), Vec::new());
+        for (id, undo) in known.items.iter().filter(|(id, _)| !wished.contains(*id)) {
+            match &undo.undo {
+                Some(item) if !places.contains(&item.subject()) => unwanted.push((**item).clone()),
+                Some(_) => {}
+                None => left.push(id.clone()),
+            }
+        }
+        Ok(View {
+            items,
+            unwanted,
+            left,
+            marked: known.items == self.marks(stage) && !known.unfinished,
+            pending: known.pending,
+        })
+    }
+
+    /// What a mark says of a stage that is as it must be.
+    pub(crate) fn marks(&self, stage: Stage) -> BTreeMap<String, Undo> {
+        let entries = self.entries(stage).iter();
+        entries
+            .map(|entry| (entry.item.id(), Undo { digest: entry.digest(), undo: entry.item.undo().map(Box::new) }))
+            .collect()
+    }
+
+    /// The handlers of a stage: those that are owed, and those of what differs.
+    pub(crate) fn handlers(&self, stage: Stage, view: &View) -> Vec<String> {
+        let differs = self.entries(stage).iter().zip(&view.items).filter(|(_, seen)| seen.judgement != Judgement::Same);
+        let all: BTreeSet<String> =
+            view.pending.iter().cloned().chain(differs.flat_map(|(entry, _)| entry.handlers())).collect();
+        // A restart makes a reload needless.
+        let needless = |handler: &String| {
+            handler.strip_prefix("reload ").is_some_and(|unit| all.contains(&format!("restart {unit}")))
+        };
+        all.iter().filter(|handler| !needless(handler)).cloned().collect()
+    }
+
+    /// The stage's mark before a change (what is owed, and what is still to be taken away), and after it.
+    pub(crate) fn stage_marks(&self, stage: Stage, old: &Mark, view: &View) -> (StageMark, StageMark) {
+        let items = self.marks(stage);
+        let after = StageMark { items: items.clone(), pending: Vec::new(), unfinished: false };
+        let mut before = StageMark { items, pending: self.handlers(stage, view), unfinished: true };
+        for (id, undo) in old.stages.get(stage.name()).into_iter().flat_map(|stage| &stage.items) {
+            if undo.undo.as_ref().is_some_and(|item| view.unwanted.contains(item)) {
+                before.items.entry(id.clone()).or_insert_with(|| undo.clone());
+            }
+        }
+        (before, after)
+    }
+}

@@ -1,0 +1,258 @@
+//! The kinds of items: one file each, with its data, its questions, its difference and its change. A new kind is a new file
+//! and a line in the list below.
+mod absent;
+mod artifact;
+mod block;
+mod command;
+mod directory;
+mod export;
+mod file;
+mod filesystem;
+mod image;
+mod luks;
+mod modules;
+mod mount;
+mod package;
+mod path;
+mod repository;
+mod secret_file;
+mod swap;
+mod symlink;
+mod sysctl;
+mod unit;
+mod user;
+
+use absent::Absent;
+use command::Command;
+
+use crate::act::Act;
+use crate::ask::{Answers, Asks};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use incline_model::inventory::SecretSource;
+use incline_model::plan::{Impact, PropertyChange, Replaces};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a kind of item is.
+pub(crate) trait Kind {
+    /// What the item is about: unique among items of its kind on a host.
+    fn subject(&self) -> String;
+
+    /// What must be asked to know how it is.
+    fn ask(&self, asks: &mut Asks);
+
+    /// How what was answered differs from what must be.
+    fn judge(&self, seen: &Answers, secrets: &Secrets) -> Judgement;
+
+    /// What makes it so. Only what differs is touched.
+    fn act(&self, difference: &Difference, act: &mut Act<'_>);
+
+    /// What making it so does to who uses the host.
+    fn impact(&self, difference: &Difference) -> Impact {
+        if difference.missing { Impact::None } else { Impact::InPlace }
+    }
+
+    /// Where a secret of it comes from.
+    fn secret(&self) -> Option<&SecretSource> {
+        None
+    }
+
+    /// A file on the machine that runs incline, which is sent.
+    fn local(&self) -> Option<&str> {
+        None
+    }
+
+    /// What takes it away once it is no longer wished for; nothing where it must stay: packages, users, what holds data.
+    fn undo(&self) -> Option<Item> {
+        None
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])+ $variant:ident($file:ident::$type:ident) $name:literal)+) => {
+        /// Something that a host must have.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub enum Item {
+            $($(#[$doc])+ $variant($file::$type),)+
+        }
+
+        /// The names of all kinds, as they are written.
+        pub const KINDS: &[&str] = &[$($name),+];
+
+        impl Item {
+            fn kind(&self) -> &dyn Kind {
+                match self { $(Self::$variant(item) => item,)+ }
+            }
+
+            /// The kind's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A file with its content.
+    File(file::File) "file"
+    /// A file whose content nobody may see.
+    SecretFile(secret_file::SecretFile) "secretFile"
+    /// A folder.
+    Directory(directory::Directory) "directory"
+    /// A symbolic link.
+    Symlink(symlink::Symlink) "symlink"
+    /// A path at which nothing may be.
+    Absent(absent::Absent) "absent"
+    /// Kernel parameters: a file below `/etc/sysctl.d`, and the values that hold now.
+    Sysctl(sysctl::Sysctl) "sysctl"
+    /// Kernel modules: a file below `/etc/modules-load.d`, and what is loaded now.
+    Modules(modules::Modules) "modules"
+    /// No swap, now and after the next boot.
+    NoSwap(swap::NoSwap) "noSwap"
+    /// A systemd unit.
+    Unit(unit::Unit) "unit"
+    /// A source of packages, with its key.
+    Repository(repository::Repository) "repository"
+    /// A package.
+    Package(package::Package) "package"
+    /// A file that is fetched or sent, checked by its digest, and perhaps unpacked.
+    Artifact(artifact::Artifact) "artifact"
+    /// A group.
+    Group(user::Group) "group"
+    /// A user.
+    User(user::User) "user"
+    /// A disk that must be there.
+    BlockDevice(block::BlockDevice) "blockDevice"
+    /// An encrypted volume on a disk (LUKS2).
+    Luks(luks::Luks) "luks"
+    /// A filesystem on a disk or volume.
+    Filesystem(filesystem::Filesystem) "filesystem"
+    /// A mounted filesystem.
+    Mount(mount::Mount) "mount"
+    /// Directories that are exported over NFS.
+    Exports(export::Exports) "exports"
+    /// A container image.
+    Image(image::Image) "image"
+    /// A command, and what proves that it is done.
+    Command(command::Command) "command"
+}
+
+impl Item {
+    /// The item's name on its host: `file /etc/hostname`.
+    pub fn id(&self) -> String {
+        format!("{} {}", self.name(), self.kind().subject())
+    }
+
+    /// What the item is about, without its kind.
+    pub fn subject(&self) -> String {
+        self.kind().subject()
+    }
+
+    pub(crate) fn ask(&self, asks: &mut Asks) {
+        self.kind().ask(asks);
+    }
+
+    pub(crate) fn judge(&self, seen: &Answers, secrets: &Secrets) -> Judgement {
+        self.kind().judge(seen, secrets)
+    }
+
+    pub(crate) fn act(&self, difference: &Difference, act: &mut Act<'_>) {
+        self.kind().act(difference, act);
+    }
+
+    /// What making it so does to who uses the host.
+    pub fn impact(&self, difference: &Difference) -> Impact {
+        self.kind().impact(difference)
+    }
+
+    /// Where a secret of it comes from.
+    pub fn secret(&self) -> Option<&SecretSource> {
+        self.kind().secret()
+    }
+
+    /// A file on the machine that runs incline, which is sent.
+    pub fn local(&self) -> Option<&str> {
+        self.kind().local()
+    }
+
+    pub(crate) fn undo(&self) -> Option<Self> {
+        self.kind().undo()
+    }
+}
+
+/// How an item is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Judgement {
+    /// As it must be.
+    Same,
+    /// Not as it must be, and incline can make it so.
+    Differs(Difference),
+    /// Nobody knows, with the reason.
+    Unknown(String),
+    /// Not as it must be, and incline will not touch it.
+    Refused {
+        /// Why.
+        cause: String,
+        /// The way out.
+        hint: String,
+    },
+}
+
+/// How an item differs from what must be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Difference {
+    /// Whether it is not there at all.
+    pub missing: bool,
+    /// What differs.
+    pub properties: Vec<PropertyChange>,
+    /// A text file's content before and after.
+    pub texts: Vec<TextChange>,
+}
+
+/// A text file's content that differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextChange {
+    /// The file.
+    pub path: String,
+    /// What it is; nothing where it is not there or is no text.
+    pub before: Option<String>,
+    /// What it must be.
+    pub after: String,
+}
+
+impl Difference {
+    /// Whether a property differs.
+    pub(crate) fn has(&self, property: &str) -> bool {
+        self.properties.iter().any(|change| change.path == property)
+    }
+
+    /// Adds a property, if it differs.
+    pub(crate) fn compare(&mut self, property: &str, is: impl Into<Value>, must: impl Into<Value>) {
+        let (is, must) = (is.into(), must.into());
+        if is != must {
+            self.add(property, Some(is), Some(must));
+        }
+    }
+
+    pub(crate) fn add(&mut self, property: &str, before: Option<Value>, after: Option<Value>) {
+        self.properties.push(PropertyChange { path: property.to_owned(), before, after, replaces: Replaces::Never });
+    }
+
+    /// In sync, if nothing differs.
+    pub(crate) fn judged(self) -> Judgement {
+        if self.properties.is_empty() { Judgement::Same } else { Judgement::Differs(self) }
+    }
+}
+
+/// Ends a judgement at what nobody knows.
+macro_rules! known {
+    ($answer:expr) => {
+        match $answer {
+            Ok(answer) => answer,
+            Err(why) => return $crate::kind::Judgement::Unknown(why),
+        }
+    };
+}
+pub(crate) use known;

@@ -1,0 +1,160 @@
+//! A file that is fetched by the host or sent to it, checked by its digest before it gets its name, and perhaps unpacked.
+use super::path::{STAT, SUM, SUM512, compare_ownership, stat, sum};
+use super::{Absent, Difference, Item, Judgement, Kind, known};
+use crate::act::{Act, Payload};
+use crate::ask::{Answers, Asks, Topic};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use crate::words::{Digest, Mode, Path, Url, root};
+use serde::{Deserialize, Serialize};
+
+/// Whether what was unpacked is still what the archive held: a list of digests that was made when it was unpacked, of
+/// which the first line names the archive.
+const UNPACKED: Topic = Topic {
+    name: "unpacked",
+    program: r#"
+while [ $# -gt 2 ]; do
+  if ! [ -f "$2" ]; then emit unpacked "$i" 1 'not unpacked'
+  elif ! IFS= read -r first <"$2" || [ "$first" != "archive $3" ]; then emit unpacked "$i" 1 'another archive is unpacked'
+  elif out=$(cd "$1" && grep -v '^archive '"$2" | sha256sum -c 2>/dev/null); then emit unpacked "$i" 0 ''
+  else emit unpacked "$i" 1 "$(printf '%s\n' "$out" | grep -v ': OK$')"; fi
+  i=$((i + 1))
+  shift 3
+done"#,
+    split: None,
+};
+
+/// A file that is fetched or sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Artifact {
+    /// Where it stands; for an archive, where it is kept.
+    pub path: Path,
+    /// Where it comes from.
+    pub from: From,
+    /// Its SHA-256 or SHA-512.
+    pub digest: Digest,
+    /// Its permissions. Default: `0755`.
+    #[serde(default = "everyone_runs")]
+    pub mode: Mode,
+    /// The folder, which must be there, that it is unpacked into: a tar archive, compressed or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpack: Option<Path>,
+}
+
+fn everyone_runs() -> Mode {
+    Mode(0o755)
+}
+
+/// Where an artifact comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum From {
+    /// The host fetches it.
+    Url(Url),
+    /// It is sent from the machine that runs incline.
+    Local(String),
+}
+
+impl Artifact {
+    fn topic(&self) -> &'static Topic {
+        if self.digest.as_str().len() == 128 { &SUM512 } else { &SUM }
+    }
+
+    fn program(&self) -> &'static str {
+        if self.digest.as_str().len() == 128 { "sha512sum" } else { "sha256sum" }
+    }
+
+    /// The list of what was unpacked.
+    fn list(&self) -> String {
+        format!("{}.unpacked", self.path)
+    }
+}
+
+impl Kind for Artifact {
+    fn subject(&self) -> String {
+        self.path.to_string()
+    }
+
+    fn ask(&self, asks: &mut Asks) {
+        asks.ask(&STAT, &[self.path.as_str()]);
+        asks.ask(self.topic(), &[self.path.as_str()]);
+        if let Some(into) = &self.unpack {
+            asks.ask(&UNPACKED, &[into.as_str(), &self.list(), self.digest.as_str()]);
+        }
+    }
+
+    fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
+        let mut difference = Difference::default();
+        let wished = self.digest.as_str();
+        match known!(stat(seen, &self.path)) {
+            None => {
+                difference.missing = true;
+                difference.add("digest", None, Some(wished.into()));
+            }
+            Some(stat) if stat.kind == "file" => {
+                compare_ownership(&mut difference, &stat, self.mode, &root(), &root());
+                let is = known!(sum(self.topic(), seen, &self.path));
+                difference.compare("digest", is, wished);
+            }
+            Some(stat) => difference.add("type", Some(stat.kind.into()), Some("file".into())),
+        }
+        if let Some(into) = &self.unpack {
+            let answer = known!(seen.get(&UNPACKED, &[into.as_str(), &self.list(), wished]));
+            if !answer.is_yes() {
+                difference.add(
+                    "unpacked",
+                    Some(answer.text().trim().replace('\n', ", ").into()),
+                    Some(into.as_str().into()),
+                );
+            }
+        }
+        difference.judged()
+    }
+
+    fn act(&self, difference: &Difference, act: &mut Act<'_>) {
+        let (path, mode) = (self.path.as_str(), self.mode.to_string());
+        if difference.has("digest") || difference.has("type") {
+            act.call("beside", &[path]);
+            match &self.from {
+                From::Url(url) => act.call("fetch", &[url.as_str()]),
+                From::Local(file) => match act.local.get(file) {
+                    Some(bytes) => {
+                        act.script(
+                            "out=$({ take \"$1\" >\"$temporary\"; } 2>&1) || fail \"$2 cannot be written: $out\"",
+                            &[&bytes.to_string(), path],
+                        );
+                        act.payloads.push(Payload::File { path: file.clone(), bytes: *bytes });
+                    }
+                    None => act.call("fail", &[&format!("{file} is not on this machine")]),
+                },
+            }
+            act.call("check", &[path, self.program(), self.digest.as_str()]);
+            act.call("settle", &[path, &mode, "root", "root"]);
+        } else {
+            act.ownership(&self.path, self.mode, &root(), &root(), difference);
+        }
+        if let (Some(into), true) = (&self.unpack, difference.has("unpacked")) {
+            // The list gets its name last: what was cut off while it was unpacked is unpacked again.
+            act.script(
+                r#"
+run tar -x -f "$1" -C "$2"
+beside "$3"
+{ printf 'archive %s\n' "$4"; tar -t -f "$1" | while IFS= read -r name; do if [ -f "$2/$name" ] && [ ! -L "$2/$name" ]; then (cd "$2" && sha256sum -- "$name"); fi; done; } >"$temporary"
+settle "$3" 0644 root root"#,
+                &[path, into.as_str(), &self.list(), self.digest.as_str()],
+            );
+        }
+    }
+
+    fn local(&self) -> Option<&str> {
+        match &self.from {
+            From::Local(file) => Some(file),
+            From::Url(_) => None,
+        }
+    }
+
+    fn undo(&self) -> Option<Item> {
+        self.unpack.is_none().then(|| Item::Absent(Absent { path: self.path.clone() }))
+    }
+}

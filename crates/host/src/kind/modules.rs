@@ -1,0 +1,93 @@
+//! Kernel modules: a file below `/etc/modules-load.d`, and what is loaded now (modules-load.d(5)).
+use super::path::{ask_text, compare_text};
+use super::{Absent, Difference, Item, Judgement, Kind, known};
+use crate::act::Act;
+use crate::ask::{Answers, Asks, Topic};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use crate::words::{FileName, Mode, ModuleName, Path, root};
+use serde::{Deserialize, Serialize};
+
+/// Whether modules are in the kernel: loaded, or built in.
+const LOADED: Topic = Topic {
+    name: "module",
+    program: r#"
+builtin=/lib/modules/$(uname -r)/modules.builtin
+for module; do
+  # The kernel writes every dash of a module's name as an underscore; files have either.
+  if [ -d "/sys/module/$module" ]; then emit module "$i" 0 loaded
+  elif tr - _ <"$builtin" | grep -q "/$module\.ko"; then emit module "$i" 0 builtin
+  else emit module "$i" 1 ''; fi
+  i=$((i + 1))
+done"#,
+    split: None,
+};
+
+/// Kernel modules: one whole file, and what is loaded now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Modules {
+    /// The file's name below `/etc/modules-load.d`; it ends with `.conf`.
+    pub file: FileName,
+    /// The modules.
+    pub names: Vec<ModuleName>,
+}
+
+impl Modules {
+    fn path(&self) -> Option<Path> {
+        Path::try_from(format!("/etc/modules-load.d/{}", self.file)).ok()
+    }
+
+    fn content(&self) -> String {
+        self.names.iter().map(|name| format!("{name}\n")).collect()
+    }
+}
+
+/// As the kernel writes it.
+fn inside(name: &ModuleName) -> String {
+    name.as_str().replace('-', "_")
+}
+
+impl Kind for Modules {
+    fn subject(&self) -> String {
+        format!("/etc/modules-load.d/{}", self.file)
+    }
+
+    fn ask(&self, asks: &mut Asks) {
+        if let Some(path) = self.path() {
+            ask_text(asks, &path, self.content().as_bytes());
+        }
+        for name in &self.names {
+            asks.ask(&LOADED, &[&inside(name)]);
+        }
+    }
+
+    fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
+        let Some(path) = self.path() else { return Judgement::Unknown("its file has no name".to_owned()) };
+        let root = root();
+        let mut difference = known!(compare_text(seen, &path, self.content().as_bytes(), (Mode(0o644), &root, &root)));
+        for name in &self.names {
+            if !known!(seen.get(&LOADED, &[&inside(name)])).is_yes() {
+                difference.add(name.as_str(), Some("not loaded".into()), Some("loaded".into()));
+            }
+        }
+        difference.judged()
+    }
+
+    fn act(&self, difference: &Difference, act: &mut Act<'_>) {
+        if let Some(path) = self.path() {
+            if difference.has("content") || difference.has("type") {
+                act.put(&path, Mode(0o644), &root(), &root(), self.content().as_bytes());
+            } else {
+                act.ownership(&path, Mode(0o644), &root(), &root(), difference);
+            }
+        }
+        for name in self.names.iter().filter(|name| difference.has(name.as_str())) {
+            act.run(&["modprobe", name.as_str()]);
+        }
+    }
+
+    fn undo(&self) -> Option<Item> {
+        self.path().map(|path| Item::Absent(Absent { path }))
+    }
+}

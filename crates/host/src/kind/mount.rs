@@ -1,0 +1,242 @@
+//! A mounted filesystem, now and after the next boot: by a `.mount` unit (systemd.mount(5)) or a line of fstab(5).
+use super::path::{ask_text, compare_text};
+use super::{Difference, Judgement, Kind, known};
+use crate::act::Act;
+use crate::ask::{Answers, Asks, Topic};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use crate::words::{Mode, Path, UnitName, Word, root};
+use incline_model::plan::Impact;
+use serde::{Deserialize, Serialize};
+
+/// What is mounted (proc(5), mountinfo), and the lines of fstab.
+const MOUNTS: Topic = Topic {
+    name: "mounts",
+    program: r#"
+fstab=
+if [ -e /etc/fstab ]; then fstab=$(cat /etc/fstab); fi
+emit mounts 0 0 "$(cat /proc/self/mountinfo)$NL--$NL$fstab""#,
+    split: None,
+};
+
+/// What a source that is named by label or UUID is now.
+const SOURCE: Topic = Topic {
+    name: "source",
+    program: r#"
+for source; do
+  case "$source" in
+  UUID=*) real=$(readlink -f "/dev/disk/by-uuid/${source#UUID=}") ;;
+  LABEL=*) real=$(readlink -f "/dev/disk/by-label/${source#LABEL=}") ;;
+  /dev/*) real=$(readlink -f -- "$source") ;;
+  *) real=$source ;;
+  esac
+  emit source "$i" 0 "$real"
+  i=$((i + 1))
+done"#,
+    split: None,
+};
+
+/// A mounted filesystem.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Mount {
+    /// Where it is mounted. The folder is made.
+    pub path: Path,
+    /// What is mounted: a device, `UUID=…`, `LABEL=…`, or `SERVER:/EXPORT`.
+    pub source: Word,
+    /// The filesystem's type.
+    pub kind: Word,
+    /// Its options.
+    #[serde(default)]
+    pub options: Vec<Word>,
+    /// What mounts it after a boot.
+    #[serde(default)]
+    pub by: By,
+}
+
+/// What mounts after a boot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum By {
+    /// A unit of systemd.
+    #[default]
+    Unit,
+    /// A line of fstab.
+    Fstab,
+}
+
+/// A mounted filesystem, as the kernel tells it.
+struct Mounted {
+    kind: String,
+    source: String,
+    options: String,
+}
+
+/// mountinfo writes spaces, tabs, newlines and backslashes in octal; fstab does too.
+fn decoded(text: &str) -> String {
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+fn encoded(text: &str) -> String {
+    text.replace('\\', "\\134").replace(' ', "\\040")
+}
+
+impl Mount {
+    fn options(&self) -> String {
+        if self.options.is_empty() {
+            return "defaults".to_owned();
+        }
+        self.options.iter().map(Word::as_str).collect::<Vec<_>>().join(",")
+    }
+
+    fn unit(&self) -> (Path, String) {
+        let name = UnitName::of_mount(&self.path);
+        let path = Path::try_from(format!("/etc/systemd/system/{name}")).unwrap_or_else(|_| self.path.clone());
+        // A percent sign is systemd's own; a path with spaces stands as it is.
+        let (what, at) = (self.source.as_str().replace('%', "%%"), self.path.as_str().replace('%', "%%"));
+        let network = if self.source.as_str().contains(":/") {
+            "After=network-online.target\nWants=network-online.target\n"
+        } else {
+            ""
+        };
+        let text = format!(
+            "[Unit]\nDescription=Mount {at}\n{network}\n[Mount]\nWhat={what}\nWhere={at}\nType={}\nOptions={}\n\n[Install]\nWantedBy=multi-user.target\n",
+            self.kind,
+            self.options()
+        );
+        (path, text)
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{} {} {} {} 0 0",
+            encoded(self.source.as_str()),
+            encoded(self.path.as_str()),
+            self.kind,
+            self.options()
+        )
+    }
+}
+
+impl Kind for Mount {
+    fn subject(&self) -> String {
+        self.path.to_string()
+    }
+
+    fn ask(&self, asks: &mut Asks) {
+        asks.ask(&MOUNTS, &["all"]);
+        asks.ask(&SOURCE, &[self.source.as_str()]);
+        if self.by == By::Unit {
+            let (path, text) = self.unit();
+            ask_text(asks, &path, text.as_bytes());
+        }
+    }
+
+    fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
+        let root = root();
+        let text = known!(seen.get(&MOUNTS, &["all"])).text();
+        let (mounted, fstab) = text.split_once("\n--\n").unwrap_or((text.as_str(), ""));
+        let mut difference = match self.by {
+            By::Unit => {
+                let (path, text) = self.unit();
+                known!(compare_text(seen, &path, text.as_bytes(), (Mode(0o644), &root, &root)))
+            }
+            By::Fstab => {
+                let mut difference = Difference::default();
+                let mine = |line: &&str| {
+                    line.split_ascii_whitespace().nth(1).map(decoded).as_deref() == Some(self.path.as_str())
+                };
+                let is = fstab.lines().filter(|line| !line.trim_start().starts_with('#')).find(mine);
+                if is != Some(&self.line()) {
+                    difference.missing = is.is_none();
+                    difference.add("fstab", is.map(Into::into), Some(self.line().into()));
+                }
+                difference
+            }
+        };
+        // The last one at a place is the one that is seen.
+        let mut is = mounted.lines().filter_map(|line| {
+            let (before, after) = line.split_once(" - ")?;
+            let mut before = before.split(' ').skip(4);
+            let (at, options) = (decoded(before.next()?), before.next()?.to_owned());
+            let mut after = after.split(' ');
+            (at == self.path.as_str()).then(|| Mounted {
+                kind: after.next().unwrap_or("").to_owned(),
+                source: decoded(after.next().unwrap_or("")),
+                options,
+            })
+        });
+        match is.next_back() {
+            None => difference.add("mounted", Some(false.into()), Some(true.into())),
+            Some(is) => {
+                difference.missing = false;
+                // nfs4 is what the kernel calls an nfs mount of version 4.
+                if is.kind != self.kind.as_str() && !(is.kind == "nfs4" && self.kind.as_str() == "nfs") {
+                    difference.add("mounted.type", Some(is.kind.into()), Some(self.kind.as_str().into()));
+                }
+                let real = known!(seen.get(&SOURCE, &[self.source.as_str()])).text();
+                if is.source != self.source.as_str()
+                    && is.source != real
+                    && !real.starts_with("/dev/loop")
+                    && !is.source.starts_with("/dev/loop")
+                {
+                    difference.add("mounted.source", Some(is.source.into()), Some(self.source.as_str().into()));
+                }
+                let wants_ro = self.options.iter().any(|option| option.as_str() == "ro");
+                let is_ro = is.options.split(',').any(|option| option == "ro");
+                difference.compare("mounted.readOnly", is_ro, wants_ro);
+            }
+        }
+        difference.judged()
+    }
+
+    fn act(&self, difference: &Difference, act: &mut Act<'_>) {
+        let path = self.path.as_str();
+        act.script("umask 022\nrun mkdir -p -- \"$1\"\numask 077", &[path]);
+        match self.by {
+            By::Unit => {
+                let (file, text) = self.unit();
+                let name = UnitName::of_mount(&self.path);
+                if difference.has("content") || difference.has("type") {
+                    act.put(&file, Mode(0o644), &root(), &root(), text.as_bytes());
+                } else {
+                    act.ownership(&file, Mode(0o644), &root(), &root(), difference);
+                }
+                act.script("run systemctl daemon-reload\nrun systemctl enable \"$1\"", &[name.as_str()]);
+                if !difference
+                    .properties
+                    .iter()
+                    .all(|change| matches!(change.path.as_str(), "mode" | "owner" | "group"))
+                {
+                    act.script("systemctl reset-failed \"$1\"\nrun systemctl restart \"$1\"", &[name.as_str()]);
+                }
+            }
+            By::Fstab => {
+                if difference.has("fstab") {
+                    act.script(
+                        r#"
+beside /etc/fstab
+: >>/etc/fstab
+out=$({ at=$1 line=$2 awk '{ if ($1 !~ /^#/ && $2 == ENVIRON["at"]) next; print } END { print ENVIRON["line"] }' /etc/fstab >"$temporary"; } 2>&1) || fail "/etc/fstab cannot be written: $out"
+settle /etc/fstab 0644 root root"#,
+                        &[&encoded(path), &self.line()],
+                    );
+                }
+                if difference.properties.iter().any(|change| change.path.starts_with("mounted.")) {
+                    act.run(&["umount", "--", path]);
+                }
+                if difference.properties.iter().any(|change| change.path.starts_with("mounted")) {
+                    act.run(&["mount", "-t", self.kind.as_str(), "-o", &self.options(), self.source.as_str(), path]);
+                }
+            }
+        }
+    }
+
+    fn impact(&self, difference: &Difference) -> Impact {
+        if difference.properties.iter().any(|change| change.path.starts_with("mounted.")) {
+            Impact::InterruptsTraffic
+        } else {
+            Impact::InPlace
+        }
+    }
+}

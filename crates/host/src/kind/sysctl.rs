@@ -1,0 +1,114 @@
+//! Kernel parameters: a file below `/etc/sysctl.d`, and the values that hold now (sysctl.d(5)).
+use super::path::{ask_text, compare_text};
+use super::{Absent, Difference, Item, Judgement, Kind, known};
+use crate::act::Act;
+use crate::ask::{Answers, Asks, Topic};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use crate::words::{FileName, Line, Mode, Path, SysctlKey, root};
+use serde::{Deserialize, Serialize};
+
+/// The value of each path below `/proc/sys`, of which no command is needed.
+const LIVE: Topic = Topic {
+    name: "sysctl",
+    program: r#"
+for path; do
+  if IFS= read -r value <"$path" || [ -n "$value" ]; then emit sysctl "$i" 0 "$value"; else emit sysctl "$i" 1 ''; fi
+  value=
+  i=$((i + 1))
+done"#,
+    split: None,
+};
+
+/// Kernel parameters: one whole file, and the values that hold now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Sysctl {
+    /// The file's name below `/etc/sysctl.d`; it ends with `.conf`.
+    pub file: FileName,
+    /// Values by parameter.
+    pub values: BTreeMap<SysctlKey, Line>,
+}
+
+impl Sysctl {
+    fn path(&self) -> Option<Path> {
+        Path::try_from(format!("/etc/sysctl.d/{}", self.file)).ok()
+    }
+
+    fn content(&self) -> String {
+        self.values.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+    }
+}
+
+/// Where a parameter's value stands: `.` parts folders, and `/` stands for a dot in a name.
+fn live(key: &SysctlKey) -> String {
+    let swapped: String = key
+        .as_str()
+        .chars()
+        .map(|c| {
+            if c == '.' {
+                '/'
+            } else if c == '/' {
+                '.'
+            } else {
+                c
+            }
+        })
+        .collect();
+    format!("/proc/sys/{swapped}")
+}
+
+/// The kernel separates the numbers of a value with tabs.
+fn plain(value: &str) -> String {
+    value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Kind for Sysctl {
+    fn subject(&self) -> String {
+        format!("/etc/sysctl.d/{}", self.file)
+    }
+
+    fn ask(&self, asks: &mut Asks) {
+        if let Some(path) = self.path() {
+            ask_text(asks, &path, self.content().as_bytes());
+        }
+        for key in self.values.keys() {
+            asks.ask(&LIVE, &[&live(key)]);
+        }
+    }
+
+    fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
+        let Some(path) = self.path() else { return Judgement::Unknown("its file has no name".to_owned()) };
+        let root = root();
+        let mut difference = known!(compare_text(seen, &path, self.content().as_bytes(), (Mode(0o644), &root, &root)));
+        for (key, value) in &self.values {
+            let answer = known!(seen.get(&LIVE, &[&live(key)]));
+            if answer.is_yes() {
+                difference.compare(key.as_str(), plain(&answer.text()), plain(value.as_str()));
+            } else {
+                difference.add(key.as_str(), None, Some(plain(value.as_str()).into()));
+            }
+        }
+        difference.judged()
+    }
+
+    fn act(&self, difference: &Difference, act: &mut Act<'_>) {
+        if let Some(path) = self.path() {
+            if difference.has("content") || difference.has("type") {
+                act.put(&path, Mode(0o644), &root(), &root(), self.content().as_bytes());
+            } else {
+                act.ownership(&path, Mode(0o644), &root(), &root(), difference);
+            }
+        }
+        for (key, value) in self.values.iter().filter(|(key, _)| difference.has(key.as_str())) {
+            act.script(
+                "if [ ! -e \"$1\" ]; then fail \"the kernel has no parameter $3\"; fi\nout=$({ printf '%s\\n' \"$2\" >\"$1\"; } 2>&1) || fail \"the kernel does not take $2 for $3: $out\"",
+                &[&live(key), value.as_str(), key.as_str()],
+            );
+        }
+    }
+
+    fn undo(&self) -> Option<Item> {
+        self.path().map(|path| Item::Absent(Absent { path }))
+    }
+}

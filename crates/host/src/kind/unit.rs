@@ -1,0 +1,154 @@
+//! A systemd unit: its file, whether it starts at boot, runs, or may never run (systemctl(1)).
+use super::path::{ask_text, compare_text};
+use super::{Command, Difference, Item, Judgement, Kind, known};
+use crate::act::Act;
+use crate::ask::{Answer, Answers, Asks, Topic};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use crate::words::{Mode, Path, UnitName, root};
+use incline_model::quote::shell;
+use serde::{Deserialize, Serialize};
+
+/// What systemd says of units, asked once for all.
+const SHOW: Topic = Topic {
+    name: "unit",
+    program: r#"
+if ! has systemctl; then emit unit "$i" 127 systemctl; return; fi
+if [ ! -d /run/systemd/system ]; then emit unit "$i" 125 'systemd is not at work on the host'; return; fi
+out=$($T systemctl show --no-pager -p LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload -- "$@" 2>&1)
+status=$?
+emit unit "$i" "$status" "$out""#,
+    split: Some(split),
+};
+
+/// One block a unit, in the order in which they were asked.
+fn split(questions: &[Vec<String>], answer: &Answer) -> Vec<Answer> {
+    let text = answer.text();
+    let blocks: Vec<&str> = text.split("\n\n").collect();
+    if !answer.is_yes() || blocks.len() != questions.len() {
+        let why = if answer.is_yes() { "systemd gave another number of answers" } else { text.trim() };
+        return questions.iter().map(|_| Answer::unknown(why)).collect();
+    }
+    blocks.into_iter().map(Answer::yes).collect()
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Unit {
+    /// Its name.
+    pub name: UnitName,
+    /// Its file's content; without it, the unit comes from elsewhere: a package, or systemd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// Whether it starts at boot; without it, that is left as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Whether it runs; without it, that is left as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<bool>,
+    /// Whether it may never run.
+    #[serde(default)]
+    pub masked: bool,
+}
+
+impl Unit {
+    fn file(&self) -> Option<(Path, &[u8])> {
+        let content = self.content.as_ref()?;
+        let path = Path::try_from(format!("/etc/systemd/system/{}", self.name)).ok()?;
+        Some((path, content.as_bytes()))
+    }
+}
+
+impl Kind for Unit {
+    fn subject(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn ask(&self, asks: &mut Asks) {
+        if let Some((path, content)) = self.file() {
+            ask_text(asks, &path, content);
+        }
+        asks.ask(&SHOW, &[self.name.as_str()]);
+    }
+
+    fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
+        let root = root();
+        let mut difference = Difference::default();
+        // A masked unit is a link to /dev/null where its file would be.
+        if let (Some((path, content)), false) = (self.file(), self.masked) {
+            difference = known!(compare_text(seen, &path, content, (Mode(0o644), &root, &root)));
+        }
+        let text = known!(seen.get(&SHOW, &[self.name.as_str()])).text();
+        let fact = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            line.unwrap_or_default()
+        };
+        let masked = fact("LoadState") == "masked";
+        if self.masked || masked {
+            difference.compare("masked", masked, self.masked);
+        }
+        if fact("NeedDaemonReload") == "yes" {
+            difference.add("loaded", Some("an older file".into()), Some("the file".into()));
+        }
+        if let (Some(enabled), false) = (self.enabled, self.masked) {
+            let state = fact("UnitFileState");
+            // These start with or without being enabled.
+            let is = matches!(state, "enabled" | "enabled-runtime" | "alias" | "static" | "indirect" | "generated");
+            let cannot = matches!(state, "static" | "indirect" | "generated" | "alias");
+            if is != enabled && !cannot {
+                difference.add("enabled", Some(is.into()), Some(enabled.into()));
+            }
+        }
+        let running = if self.masked { Some(false) } else { self.running };
+        if let Some(running) = running {
+            let (active, sub) = (fact("ActiveState"), fact("SubState"));
+            // A timer waits, and a oneshot that has run and remains is active too.
+            let is = matches!(active, "active" | "reloading");
+            if is != running && !(active == "activating" && running) {
+                difference.add(
+                    "running",
+                    Some(if active == "failed" { format!("failed ({sub})") } else { active.to_owned() }.into()),
+                    Some(if running { "active" } else { "inactive" }.into()),
+                );
+            } else if active == "activating" && running && sub == "auto-restart" {
+                difference.add("running", Some("ends and is started again".into()), Some("active".into()));
+            }
+        }
+        difference.judged()
+    }
+
+    fn act(&self, difference: &Difference, act: &mut Act<'_>) {
+        let name = self.name.as_str();
+        if difference.has("masked") {
+            act.run(&["systemctl", if self.masked { "mask" } else { "unmask" }, name]);
+        }
+        if let (Some((path, content)), false) = (self.file(), self.masked) {
+            if difference.has("content") || difference.has("type") {
+                act.put(&path, Mode(0o644), &root(), &root(), content);
+            } else {
+                act.ownership(&path, Mode(0o644), &root(), &root(), difference);
+            }
+        }
+        if difference.has("content") || difference.has("type") || difference.has("loaded") || difference.has("masked") {
+            act.run(&["systemctl", "daemon-reload"]);
+        }
+        if let (Some(enabled), true) = (self.enabled, difference.has("enabled")) {
+            act.run(&["systemctl", if enabled { "enable" } else { "disable" }, name]);
+        }
+        if difference.has("running") {
+            let runs = self.running == Some(true) && !self.masked;
+            act.script(
+                "systemctl reset-failed \"$1\"\nrun systemctl \"$2\" \"$1\"",
+                &[name, if runs { "restart" } else { "stop" }],
+            );
+        }
+    }
+
+    fn undo(&self) -> Option<Item> {
+        let (path, _) = self.file()?;
+        let (name, file) = (shell(self.name.as_str()), shell(path.as_str()));
+        let script = format!("systemctl disable --now {name}; rm -f {file}; systemctl daemon-reload");
+        Command::removal(format!("remove {}", self.name), script, path.as_str()).map(Item::Command)
+    }
+}

@@ -1,0 +1,189 @@
+//! Programs for hosts, and what they say back.
+use crate::act::{Act, Payload};
+use crate::ask::{Answers, Asks};
+use crate::frame::{Frame, Garbled, Reader};
+use crate::host::{Host, View};
+use crate::kind::{Difference, Item, Judgement};
+use crate::mark::{Mark, PLACE};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use crate::words::{Mode, Path, root};
+use incline_model::desired::Stage;
+use incline_model::quote::shell;
+
+/// The command that every program is started by: it reads so many bytes of its standard input, and runs them. dd is the
+/// one tool of which every make reads no byte more than it is told to, so that contents can follow.
+///
+/// `exec` saves a process where the login shell knows it; all login shells know this line's quotes.
+pub fn bootstrap(bytes: usize) -> String {
+    format!(r#"/bin/sh -c 'eval "$(dd bs=$0 count=1 iflag=fullblock 2>/dev/null)"' {bytes}"#)
+}
+
+/// Library text as it is sent: without comments.
+fn bare(text: &str) -> String {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#') && !line.is_empty())
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+/// In braces, so that a shell that got only part of it runs none of it.
+fn whole(text: &str) -> String {
+    format!("{{\n{text}}}")
+}
+
+fn opening(nonce: &str, who: &str, lock: &str, asks: &Asks) -> String {
+    let library = bare(include_str!("library.sh"));
+    format!(
+        "NONCE={}\nWHO={}\n{library}{}lock {lock}\nprobe\nemit asked 0 0 ''\n",
+        shell(nonce),
+        shell(who),
+        asks.program()
+    )
+}
+
+/// A program that looks, and ends. `nonce` is new for every run; `who` is told to whoever finds the host locked.
+pub fn look(nonce: &str, who: &str, asks: &Asks) -> String {
+    whole(&format!("{}emit end 0 0 ''\n", opening(nonce, who, "shared", asks)))
+}
+
+/// A program that looks, keeps everyone else off, and waits for another program: its length in bytes on a line, then
+/// itself, then its payloads. It ends without one.
+pub fn hold(nonce: &str, who: &str, asks: &Asks) -> String {
+    let library = bare(include_str!("changes.sh"));
+    whole(&format!(
+        "{library}{}if IFS= read -r bytes <&3 && [ -n \"$bytes\" ]; then eval \"$(take \"$bytes\")\"; fi\n",
+        opening(nonce, who, "exclusive", asks)
+    ))
+}
+
+/// A change of one stage of a host.
+#[derive(Debug)]
+pub struct Change {
+    /// The program.
+    pub program: String,
+    /// What follows it, in order.
+    pub payloads: Vec<Payload>,
+    /// The items that are touched, by the numbers by which the program speaks of them.
+    pub items: Vec<String>,
+}
+
+/// What makes a stage of a host so, given how it is. `local` has the lengths in bytes of the files that may be sent.
+///
+/// # Errors
+/// The mark cannot be read.
+pub fn change(
+    host: &Host,
+    site: &str,
+    stage: Stage,
+    (seen, view): (&Answers, &View),
+    secrets: &Secrets,
+    local: &BTreeMap<String, u64>,
+) -> Result<Change, String> {
+    let old = Mark::read(seen, site, &host.name)?;
+    let (before, after) = host.stage_marks(stage, &old, view);
+    let mut act = Act { text: String::new(), payloads: Vec::new(), secrets, local };
+    let mut items = Vec::new();
+    mark(&mut act, &old.with(stage.name(), before));
+    for (entry, seen) in host.entries(stage).iter().zip(&view.items) {
+        if let Judgement::Differs(difference) = &seen.judgement {
+            touch(&mut act, &mut items, &entry.item, difference);
+        }
+    }
+    for item in &view.unwanted {
+        touch(&mut act, &mut items, item, &Difference::default());
+    }
+    for handler in host.handlers(stage, view) {
+        let (verb, unit) = handler.split_once(' ').unwrap_or((&handler, ""));
+        announced(&mut act, &mut items, handler.clone(), |act| act.run(&["systemctl", verb, unit]));
+    }
+    mark(&mut act, &old.with(stage.name(), after));
+    act.text.push_str("probe\nemit asked 0 0 ''\nemit end 0 0 ''\n");
+    Ok(Change { program: whole(&act.text), payloads: act.payloads, items })
+}
+
+fn touch(act: &mut Act<'_>, items: &mut Vec<String>, item: &Item, difference: &Difference) {
+    announced(act, items, item.id(), |act| item.act(difference, act));
+}
+
+fn announced(act: &mut Act<'_>, items: &mut Vec<String>, name: String, work: impl FnOnce(&mut Act<'_>)) {
+    let number = items.len().to_string();
+    items.push(name);
+    act.text.push_str(&format!("I={number}\nemit begin {number} 0 ''\n"));
+    work(act);
+    act.text.push_str(&format!("emit done {number} 0 ''\n"));
+}
+
+fn mark(act: &mut Act<'_>, text: &str) {
+    let Ok(path) = Path::try_from(PLACE.to_owned()) else { return };
+    act.call("run", &["mkdir", "-p", path.folder()]);
+    act.put(&path, Mode(0o600), &root(), &root(), text.as_bytes());
+}
+
+/// What a host says while a program runs.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// Somebody else is at work there.
+    Busy(String),
+    /// It cannot be worked on.
+    Refused(String),
+    /// All questions are answered.
+    Asked(Box<Answers>),
+    /// An item is begun.
+    Begun(usize),
+    /// An item is done.
+    Done(usize),
+    /// An item failed, and with it the stage.
+    Failed(usize, String),
+    /// The program has come to its end.
+    End,
+}
+
+/// One conversation with a host: the stream of what it says → what that means.
+#[derive(Debug)]
+pub struct Conversation {
+    reader: Reader,
+    asks: Asks,
+    nonce: String,
+    frames: Vec<Frame>,
+}
+
+impl Conversation {
+    /// A conversation in which these questions are asked.
+    pub fn new(nonce: &str, asks: Asks) -> Self {
+        Self { reader: Reader::new(nonce), asks, nonce: nonce.to_owned(), frames: Vec::new() }
+    }
+
+    /// Takes more of the stream in.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.reader.feed(bytes);
+    }
+
+    /// What was heard next, if it is whole.
+    ///
+    /// # Errors
+    /// What came is not what our program says.
+    pub fn hear(&mut self) -> Result<Option<Heard>, Garbled> {
+        while let Some(frame) = self.reader.frame()? {
+            let text = || String::from_utf8_lossy(&frame.text).into_owned();
+            return Ok(Some(match frame.topic.as_str() {
+                "busy" => Heard::Busy(text()),
+                "refused" => Heard::Refused(text()),
+                "begin" => Heard::Begun(frame.index),
+                "done" => Heard::Done(frame.index),
+                "failed" => Heard::Failed(frame.index, text()),
+                "end" => Heard::End,
+                "asked" => {
+                    let frames = core::mem::take(&mut self.frames);
+                    let answers = Answers { answers: self.asks.answers(&frames), nonce: self.nonce.clone() };
+                    Heard::Asked(Box::new(answers))
+                }
+                _ => {
+                    self.frames.push(frame);
+                    continue;
+                }
+            }));
+        }
+        Ok(None)
+    }
+}

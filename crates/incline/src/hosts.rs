@@ -1,0 +1,192 @@
+//! Asking hosts: the ways to them, the secrets that they need, looking at what is there.
+use crate::error::Failure;
+use crate::view;
+use incline_host::{Secret, Secrets, Sighting};
+use incline_model::drift::SiteDrift;
+use incline_model::inventory::SecretSource;
+use incline_model::plan::SitePlan;
+use incline_model::site::OnPrem;
+use incline_render::{Templates, render_hosts};
+use incline_ssh::{Config, Connections, Hosts, Keys, Part};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// How many hosts are worked on side by side, if nobody says otherwise. `cargo xtask bench-hosts` shows that more gain
+/// nothing on two cores, and that sshd's MaxStartups of a shared jump host begins to drop connections.
+pub(crate) const FORKS: u16 = 64;
+
+/// What hosts are opened for.
+#[derive(Clone, Copy)]
+pub(crate) enum Doing {
+    /// They are not asked.
+    Nothing,
+    /// This command asks them.
+    Work(&'static str),
+}
+
+/// On-prem sites, and the connections to their hosts.
+pub(crate) struct OnPremises<'a> {
+    sites: Vec<&'a OnPrem>,
+    /// The hosts.
+    pub(crate) hosts: Hosts,
+    seen: BTreeMap<String, BTreeMap<String, Sighting>>,
+}
+
+impl<'a> OnPremises<'a> {
+    /// Renders the hosts of some sites, and finds the secrets that looking at them needs. Nothing is connected to yet.
+    pub(crate) fn open(sites: &[&'a OnPrem], templates: &Templates, forks: u16, doing: Doing) -> Result<Self, Failure> {
+        let config = Config::read().map_err(|cause| Failure::Other { cause, hint: None })?;
+        let mut parts = Vec::new();
+        for site in sites {
+            let typed = site.typed();
+            let hosts = desired(site, templates)?;
+            parts.extend(typed.hosts.iter().zip(hosts).map(|(host, wish)| Part {
+                site: typed.name.to_string(),
+                route: config.route(typed, host),
+                host: wish,
+            }));
+        }
+        let (secrets, local) = match doing {
+            Doing::Nothing => (Secrets::new(), BTreeMap::new()),
+            Doing::Work(_) => (secrets(&parts)?, local(&parts)?),
+        };
+        let connections = Connections::new(Keys::new(view::ask::hidden));
+        let hosts = Hosts::new(parts, connections, secrets, local, who(doing), usize::from(forks));
+        Ok(Self { sites: sites.to_vec(), hosts, seen: BTreeMap::new() })
+    }
+
+    /// Looks at all hosts, side by side.
+    pub(crate) async fn observe(&mut self, json: bool) {
+        let count = self.hosts.parts().count();
+        if count == 0 {
+            return;
+        }
+        let looking = view::looking::Looking::new(count, json);
+        let seen = self.hosts.observe(|part, sighting| looking.told(&part.host.name, sighting)).await;
+        looking.close();
+        for ((site, host), sighting) in seen {
+            self.seen.entry(site).or_default().insert(host, sighting);
+        }
+    }
+
+    /// The plans of the sites, by what was seen; or, where nobody looked, as if nothing were there.
+    pub(crate) fn plan(&self) -> Vec<SitePlan> {
+        self.each(|name, hosts, seen| incline_plan::plan_hosts(name, hosts, seen, self.hosts.secrets()))
+            .into_iter()
+            .map(|(site, mut plan)| {
+                plan.place = place(site);
+                plan
+            })
+            .collect()
+    }
+
+    /// What no longer holds.
+    pub(crate) fn drift(&self) -> Vec<SiteDrift> {
+        self.each(|name, hosts, seen| incline_plan::drift_hosts(name, hosts, seen, self.hosts.secrets()))
+            .into_iter()
+            .map(|(site, mut drift)| {
+                drift.place = place(site);
+                drift
+            })
+            .collect()
+    }
+
+    fn each<T>(
+        &self,
+        work: impl Fn(&str, &[incline_host::Host], &BTreeMap<String, Sighting>) -> T,
+    ) -> Vec<(&'a OnPrem, T)> {
+        let nothing = BTreeMap::new();
+        self.sites
+            .iter()
+            .map(|site| {
+                let name = site.typed().name.as_str();
+                let hosts: Vec<incline_host::Host> =
+                    self.hosts.parts().filter(|part| part.site == name).map(|part| part.host.clone()).collect();
+                (*site, work(name, &hosts, self.seen.get(name).unwrap_or(&nothing)))
+            })
+            .collect()
+    }
+}
+
+/// What the hosts of a site must have.
+pub(crate) fn desired(site: &OnPrem, templates: &Templates) -> Result<Vec<incline_host::Host>, Failure> {
+    render_hosts(site, templates).map_err(|source| Failure::Render { site: site.typed().name.to_string(), source })
+}
+
+/// Where a site stands, for the eye.
+fn place(site: &OnPrem) -> String {
+    format!("on premises, {}", view::count(site.typed().hosts.len(), "host"))
+}
+
+/// Who is at work, for whoever finds a host locked: `incline apply of anna@ops-1 (4711) since 2026-11-24T03:12:00Z`.
+fn who(doing: Doing) -> String {
+    let doing = match doing {
+        Doing::Nothing => "",
+        Doing::Work(command) => command,
+    };
+    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let since = humantime::format_rfc3339_seconds(SystemTime::now());
+    let user = user.unwrap_or_else(|| "somebody".to_owned());
+    format!("incline {doing} of {user}@{} ({}) since {since}", machine.trim(), std::process::id())
+}
+
+/// Finds the secrets that are needed, each once.
+fn secrets(parts: &[Part]) -> Result<Secrets, Failure> {
+    let sources: BTreeSet<&SecretSource> = parts.iter().flat_map(Part::secrets).collect();
+    sources.into_iter().map(|source| Ok((source.clone(), secret(source)?))).collect()
+}
+
+fn secret(source: &SecretSource) -> Result<Secret, Failure> {
+    let missing = |cause: String, hint: &str| Failure::Other { cause, hint: Some(hint.to_owned()) };
+    let bytes = match source {
+        SecretSource::Env(name) => std::env::var(name.as_str()).map(String::into_bytes).map_err(|_| {
+            missing(format!("the secret in ${name} is not set"), "set the environment variable for this run")
+        })?,
+        SecretSource::Prompt => view::ask::hidden("Password for root's rights on the hosts: ")
+            .map(|text| text.as_bytes().to_vec())
+            .ok_or_else(|| {
+                missing(
+                    "a secret is needed, and there is nobody to ask for it".to_owned(),
+                    "give it by `env` or `file`",
+                )
+            })?,
+        SecretSource::File(path) => {
+            let path = expand(path.as_str());
+            let mode = std::fs::metadata(&path).map_err(Failure::file("read", &path))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Err(missing(
+                    format!("{} is a secret that others may read (mode {:04o})", path.display(), mode & 0o7777),
+                    "chmod 600",
+                ));
+            }
+            let mut bytes = std::fs::read(&path).map_err(Failure::file("read", &path))?;
+            // Editors end a file with a newline; a password has none.
+            if bytes.last() == Some(&b'\n') {
+                bytes.pop();
+            }
+            bytes
+        }
+    };
+    Ok(Secret::new(bytes))
+}
+
+/// A path on this machine, with `~/` resolved.
+fn expand(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+/// The lengths of files that may be sent.
+fn local(parts: &[Part]) -> Result<BTreeMap<String, u64>, Failure> {
+    let files: BTreeSet<&str> = parts.iter().flat_map(|part| part.host.local()).collect();
+    let length = |file: &str| {
+        let facts = std::fs::metadata(Path::new(file)).map_err(Failure::file("read", file))?;
+        Ok((file.to_owned(), facts.len()))
+    };
+    files.into_iter().map(length).collect()
+}

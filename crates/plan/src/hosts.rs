@@ -1,0 +1,299 @@
+//! Hosts as they must be + what was seen of them → steps, one a stage of a host, and what has drifted.
+use crate::order;
+use crate::prelude::*;
+use incline_host::{Difference, Entry, Host, Item, Judgement, Marked, Secrets, Seen, Sighting, View};
+use incline_model::desired::Stage;
+use incline_model::drift::{Finding, NOTHING, SiteDrift, State};
+use incline_model::plan::{
+    Blocked, Change, Expectation, FileChange, Impact, PropertyChange, Reason, Replaces, SitePlan, Step, Verb,
+};
+use serde_json::Value;
+
+/// The name of a stage of a host, as a step's target.
+pub fn target(site: &str, host: &str, stage: Stage) -> String {
+    format!("{site}/{host}/{}", stage.name())
+}
+
+/// Plans the hosts of a site. A host without a sighting is planned as if nothing were on it.
+pub fn plan_hosts(site: &str, hosts: &[Host], sightings: &BTreeMap<String, Sighting>, secrets: &Secrets) -> SitePlan {
+    let mut plan = SitePlan {
+        site: site.to_owned(),
+        place: String::new(),
+        inputs: BTreeMap::new(),
+        steps: Vec::new(),
+        unchanged: Vec::new(),
+        blocked: Vec::new(),
+        seen: BTreeMap::new(),
+        notes: Vec::new(),
+    };
+    for host in hosts {
+        let name = format!("{site}/{}", host.name);
+        let answers = match sightings.get(&host.name) {
+            None => {
+                plan.steps.extend(
+                    host.stages
+                        .iter()
+                        .map(|(stage, entries)| from_nothing(target(site, &host.name, *stage), *stage, entries)),
+                );
+                continue;
+            }
+            Some(Sighting::Seen(answers)) => answers,
+            Some(Sighting::Busy(who)) => {
+                plan.blocked.push(blocked(
+                    &name,
+                    format!("{who} is at work on it"),
+                    Vec::new(),
+                    "wait until that is done",
+                    true,
+                ));
+                continue;
+            }
+            Some(Sighting::Unreachable { why, hint }) => {
+                let hint = hint.as_deref().unwrap_or("run again once it answers");
+                plan.blocked.push(blocked(&name, why.clone(), Vec::new(), hint, false));
+                continue;
+            }
+        };
+        for (stage, entries) in &host.stages {
+            let target = target(site, &host.name, *stage);
+            match host.view(site, *stage, answers, secrets) {
+                Err(why) => plan.blocked.push(blocked(
+                    &target,
+                    why,
+                    Vec::new(),
+                    "look at the file on the host; if it is an old one, remove it",
+                    false,
+                )),
+                Ok(view) => {
+                    plan.seen.insert(target.clone(), view.fingerprint());
+                    plan.notes.extend(
+                        view.left.iter().map(|left| format!("{name}: the {left} is no longer wished for, and stays")),
+                    );
+                    match in_the_way(&target, entries, &view) {
+                        Some(blocked) => plan.blocked.push(blocked),
+                        None if view.is_fulfilled() => plan.unchanged.push(target),
+                        None => plan.steps.push(step(target, *stage, entries, &view)),
+                    }
+                }
+            }
+        }
+    }
+    plan.steps.sort_by(|a, b| (a.stage, &a.target).cmp(&(b.stage, &b.target)));
+    order(&mut plan.steps);
+    plan
+}
+
+fn blocked(target: &str, cause: String, details: Vec<String>, hint: &str, busy: bool) -> Blocked {
+    Blocked { target: target.to_owned(), cause, details, hint: hint.to_owned(), busy }
+}
+
+/// What keeps a stage from being planned: something that nobody knows, or that incline does not touch.
+fn in_the_way(target: &str, entries: &[Entry], view: &View) -> Option<Blocked> {
+    let mut details = Vec::new();
+    let mut way_out = None;
+    for (entry, seen) in entries.iter().zip(&view.items) {
+        match &seen.judgement {
+            Judgement::Unknown(why) => details.push(format!("{}: {why}", entry.item.id())),
+            Judgement::Refused { cause, hint } => {
+                details.push(format!("{}: {cause}", entry.item.id()));
+                way_out.get_or_insert(hint.as_str());
+            }
+            Judgement::Same | Judgement::Differs(_) => {}
+        }
+    }
+    let cause = match details.len() {
+        0 => return None,
+        1 => "something is in the way".to_owned(),
+        number => format!("{number} things are in the way"),
+    };
+    Some(blocked(target, cause, details, way_out.unwrap_or("look at the host"), false))
+}
+
+fn empty(target: String, stage: Stage, verb: Verb, reason: Reason, expectation: Expectation) -> Step {
+    Step {
+        target,
+        stage,
+        order: 0,
+        needs: Vec::new(),
+        verb,
+        reason,
+        impact: Impact::None,
+        nodes: 0,
+        expectation,
+        mend: None,
+        roll: None,
+        release: Vec::new(),
+        changes: Vec::new(),
+        settings: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
+fn change(item: &Item, verb: Verb, reason: Reason, impact: Impact, properties: Vec<PropertyChange>) -> Change {
+    Change { resource: item.subject(), kind: item.name().to_owned(), verb, reason, impact, retained: false, properties }
+}
+
+/// The step of a host of which nothing is known.
+fn from_nothing(target: String, stage: Stage, entries: &[Entry]) -> Step {
+    let mut step = empty(target, stage, Verb::Create, Reason::Missing, Expectation::Absent);
+    step.changes = entries
+        .iter()
+        .map(|entry| change(&entry.item, Verb::Create, Reason::Missing, Impact::None, Vec::new()))
+        .collect();
+    step
+}
+
+fn step(target: String, stage: Stage, entries: &[Entry], view: &View) -> Step {
+    let mut step = empty(target, stage, Verb::Update, Reason::Changed, Expectation::Seen(view.fingerprint()));
+    for (entry, seen) in entries.iter().zip(&view.items) {
+        let Judgement::Differs(difference) = &seen.judgement else { continue };
+        let reason = reason(seen, difference);
+        let verb = if difference.missing { Verb::Create } else { Verb::Update };
+        // A unit that is told interrupts what it does.
+        let told = !entry.restart.is_empty() || !entry.reload.is_empty();
+        let impact = entry.item.impact(difference).max(if told { Impact::InPlace } else { Impact::None });
+        step.changes.push(change(&entry.item, verb, reason, impact, difference.properties.clone()));
+        step.files.extend(difference.texts.iter().map(|text| FileChange {
+            path: text.path.clone(),
+            verb: if text.before.is_some() { Verb::Update } else { Verb::Create },
+            diff: text.before.as_ref().map_or(String::new(), |before| {
+                similar::TextDiff::from_lines(before.as_str(), text.after.as_str())
+                    .unified_diff()
+                    .context_radius(2)
+                    .to_string()
+            }),
+        }));
+    }
+    step.changes.extend(
+        view.unwanted.iter().map(|item| change(item, Verb::Remove, Reason::Unwanted, Impact::InPlace, Vec::new())),
+    );
+    let setting = |path: &str, after: Value| PropertyChange {
+        path: path.to_owned(),
+        before: None,
+        after: Some(after),
+        replaces: Replaces::Never,
+    };
+    step.settings
+        .extend(view.pending.iter().map(|handler| setting("owed by an interrupted run", handler.as_str().into())));
+    if step.changes.is_empty() && step.settings.is_empty() {
+        step.settings.push(setting("mark", "written: all is so already".into()));
+    }
+    if !step.changes.is_empty()
+        && step.changes.iter().all(|change| change.verb == Verb::Create)
+        && view.items.iter().all(|seen| seen.mark == Marked::Never)
+    {
+        (step.verb, step.reason) = (Verb::Create, Reason::Missing);
+    } else if !step.changes.is_empty() && step.changes.iter().all(|change| change.reason == Reason::Drifted) {
+        step.reason = Reason::Drifted;
+    }
+    step.impact = step.changes.iter().map(|change| change.impact).max().unwrap_or(Impact::None);
+    step
+}
+
+/// Why an item differs: it was applied so and is not so any more, or the wish is ahead.
+fn reason(seen: &Seen, difference: &Difference) -> Reason {
+    match seen.mark {
+        Marked::Same => Reason::Drifted,
+        Marked::Never if difference.missing => Reason::Missing,
+        Marked::Never | Marked::Other => Reason::Changed,
+    }
+}
+
+/// What no longer holds on the hosts of a site.
+pub fn drift_hosts(site: &str, hosts: &[Host], sightings: &BTreeMap<String, Sighting>, secrets: &Secrets) -> SiteDrift {
+    let mut drift = SiteDrift { site: site.to_owned(), place: String::new(), in_sync: 0, findings: Vec::new() };
+    for host in hosts {
+        let name = format!("{site}/{}", host.name);
+        let whole = |state: State| Finding {
+            target: name.clone(),
+            resource: String::new(),
+            kind: "host".to_owned(),
+            physical: String::new(),
+            state,
+        };
+        let answers = match sightings.get(&host.name) {
+            Some(Sighting::Seen(answers)) => answers,
+            Some(Sighting::Busy(who)) => {
+                drift.findings.push(whole(State::Error { why: format!("{who} is at work on it") }));
+                continue;
+            }
+            Some(Sighting::Unreachable { why, .. }) => {
+                drift.findings.push(whole(State::Error { why: why.clone() }));
+                continue;
+            }
+            None => {
+                drift.findings.push(whole(State::Error { why: "nobody has looked at it".to_owned() }));
+                continue;
+            }
+        };
+        for (stage, entries) in &host.stages {
+            let view = match host.view(site, *stage, answers, secrets) {
+                Ok(view) => view,
+                Err(why) => {
+                    drift.findings.push(whole(State::Error { why }));
+                    continue;
+                }
+            };
+            for (entry, seen) in entries.iter().zip(&view.items) {
+                let states = states(seen);
+                drift.in_sync += usize::from(states.is_empty());
+                drift.findings.extend(states.into_iter().map(|state| finding(&name, &entry.item, state)));
+            }
+            drift.findings.extend(view.unwanted.iter().map(|item| {
+                finding(
+                    &name,
+                    item,
+                    State::Pending { what: "it is no longer in the inventory, and is removed".to_owned() },
+                )
+            }));
+            drift.findings.extend(
+                view.pending
+                    .iter()
+                    .map(|handler| whole(State::Pending { what: format!("an interrupted run owes: {handler}") })),
+            );
+        }
+    }
+    drift.findings.sort();
+    drift
+}
+
+fn finding(host: &str, item: &Item, state: State) -> Finding {
+    Finding {
+        target: host.to_owned(),
+        resource: item.subject(),
+        kind: item.name().to_owned(),
+        physical: String::new(),
+        state,
+    }
+}
+
+fn states(seen: &Seen) -> Vec<State> {
+    let shown = |value: &Option<Value>| match value {
+        None => NOTHING.to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    match &seen.judgement {
+        Judgement::Same => Vec::new(),
+        Judgement::Differs(difference) if seen.mark == Marked::Same => {
+            let property = |change: &PropertyChange| State::Drifted {
+                property: change.path.clone(),
+                expected: shown(&change.after),
+                actual: shown(&change.before),
+            };
+            difference.properties.iter().map(property).collect()
+        }
+        Judgement::Differs(difference) => {
+            let what = if difference.missing { "it is made" } else { "it is changed" };
+            vec![State::Pending { what: what.to_owned() }]
+        }
+        Judgement::Unknown(why) => vec![State::Error { why: why.clone() }],
+        Judgement::Refused { cause, .. } => {
+            vec![State::Drifted {
+                property: String::new(),
+                expected: "as the inventory says".to_owned(),
+                actual: cause.clone(),
+            }]
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The System of hosts. A step's target is a stage of a host, `SITE/HOST/STAGE`; it is looked at and changed in one exec,
+//! under the host's lock, so that nothing can come in between.
+use crate::connect::{Connection, Connections};
+use crate::error::Error;
+use crate::route::{Root, Route};
+use crate::talk::{Talk, look};
+use futures_util::stream::{self, StreamExt};
+use incline_exec::{Ended, Lane, Look, Say, System};
+use incline_host::{Answers, Conversation, Heard, Host, Secrets, Sighting, View, change, hold};
+use incline_model::desired::Stage;
+use incline_model::event::{Event, Trouble};
+use incline_model::inventory::SecretSource;
+use incline_model::plan::{Expectation, Step};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A host of a site: what it must be, and the way to it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The site's name.
+    pub site: String,
+    /// What it must be.
+    pub host: Host,
+    /// The way to it.
+    pub route: Route,
+}
+
+impl Part {
+    /// Where secrets come from that are needed on the way and on the host.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        let password = match &self.route.root {
+            Root::Password(source) => Some(source),
+            Root::Sudo | Root::Already => None,
+        };
+        self.host.secrets().chain(password)
+    }
+}
+
+/// A conversation that holds a host's lock, and what was seen in it.
+struct Held {
+    talk: Talk,
+    answers: Box<Answers>,
+    view: View,
+}
+
+/// Hosts, and the connections to them.
+pub struct Hosts {
+    parts: BTreeMap<(String, String), Part>,
+    connections: Connections,
+    secrets: Secrets,
+    /// Lengths in bytes of the files that may be sent.
+    local: BTreeMap<String, u64>,
+    /// Who is at work, for whoever finds a host locked.
+    who: String,
+    /// How many hosts are looked at side by side.
+    width: usize,
+    open: Mutex<BTreeMap<(String, String), Connection>>,
+    held: Mutex<BTreeMap<String, Held>>,
+    after: Mutex<BTreeMap<String, View>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hosts {
+    /// Hosts that nobody has connected to yet.
+    pub fn new(
+        parts: Vec<Part>,
+        connections: Connections,
+        secrets: Secrets,
+        local: BTreeMap<String, u64>,
+        who: String,
+        width: usize,
+    ) -> Self {
+        let parts = parts.into_iter().map(|part| ((part.site.clone(), part.host.name.clone()), part)).collect();
+        Self {
+            parts,
+            connections,
+            secrets,
+            local,
+            who,
+            width,
+            open: Mutex::default(),
+            held: Mutex::default(),
+            after: Mutex::default(),
+        }
+    }
+
+    /// The hosts, by site and name.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.parts.values()
+    }
+
+    /// The secrets that are compared and sent.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Whether a step's target is one of these hosts'.
+    pub fn has(&self, target: &str) -> bool {
+        self.place(target).is_some()
+    }
+
+    /// Looks at all hosts, each in one exec; `told` hears of each when it is done, with how many are.
+    pub async fn observe(&self, told: impl Fn(&Part, &Sighting) + Sync) -> BTreeMap<(String, String), Sighting> {
+        let told = &told;
+        let looks = self.parts.iter().map(|(key, part)| async move {
+            let sighting = match self.sight(part).await {
+                Ok(Heard::Asked(answers)) => Sighting::Seen(answers),
+                Ok(Heard::Busy(who)) => Sighting::Busy(who),
+                Ok(Heard::Refused(why)) => Sighting::Unreachable { why, hint: None },
+                Ok(_) => Sighting::Unreachable { why: "the host said nothing of what it is".to_owned(), hint: None },
+                Err(error) => Sighting::Unreachable { why: error.to_string(), hint: error.hint() },
+            };
+            told(part, &sighting);
+            (key.clone(), sighting)
+        });
+        stream::iter(looks).buffer_unordered(self.width).collect().await
+    }
+
+    async fn sight(&self, part: &Part) -> Result<Heard, Error> {
+        let nonce = nonce();
+        let asks = part.host.asks();
+        let program = incline_host::look(&nonce, &self.who, &asks);
+        let connection = self.connection(part).await?;
+        look(&connection, &part.route, &self.secrets, &nonce, &program, asks).await
+    }
+
+    /// The fingerprint of each host's key, unbelieved.
+    pub async fn fingerprints(&self) -> BTreeMap<(String, String), Result<String, Error>> {
+        let looks = self
+            .parts
+            .iter()
+            .map(|(key, part)| async move { (key.clone(), self.connections.fingerprint(&part.route).await) });
+        stream::iter(looks).buffer_unordered(self.width).collect().await
+    }
+
+    /// The connection to a host: the one that is open, or a new one.
+    async fn connection(&self, part: &Part) -> Result<Connection, Error> {
+        let key = (part.site.clone(), part.host.name.clone());
+        if let Some(open) = locked(&self.open).get(&key).filter(|connection| !connection.is_closed()) {
+            return Ok(open.clone());
+        }
+        let new = self.connections.open(&part.route).await?;
+        locked(&self.open).insert(key, new.clone());
+        Ok(new)
+    }
+
+    /// The host and the stage that a target names.
+    fn place(&self, target: &str) -> Option<(&Part, Stage)> {
+        let mut words = target.splitn(3, '/');
+        let (site, host, stage) = (words.next()?, words.next()?, words.next()?);
+        let part = self.parts.get(&(site.to_owned(), host.to_owned()))?;
+        let stage = part.host.stages.iter().map(|(stage, _)| *stage).find(|known| known.name() == stage)?;
+        Some((part, stage))
+    }
+
+    /// Locks a host and looks at one of its stages.
+    async fn hold(&self, part: &Part, stage: Stage) -> Result<Held, Trouble> {
+        let nonce = nonce();
+        let asks = part.host.asks_of(stage);
+        let program = hold(&nonce, &self.who, &asks);
+        let connection = self.connection(part).await?;
+        let conversation = Conversation::new(&nonce, asks);
+        let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, conversation).await?;
+        match talk.hear().await? {
+            Heard::Asked(answers) => {
+                let view = part.host.view(&part.site, stage, &answers, &self.secrets).map_err(Trouble::new)?;
+                Ok(Held { talk, answers, view })
+            }
+            Heard::Busy(who) => Err(busy(&who)),
+            Heard::Refused(why) => Err(Trouble::new(why)),
+            _ => Err(Trouble::new("the host said nothing of what it is")),
+        }
+    }
+}
+
+/// Somebody else is at work on a host.
+fn busy(who: &str) -> Trouble {
+    let who = if who.is_empty() { "somebody" } else { who };
+    Trouble::new(format!("{who} is at work on it")).hint("wait until that is done, and run again")
+}
+
+fn seen(view: &View) -> Look {
+    Look { is_fulfilled: view.is_fulfilled(), is: Expectation::Seen(view.fingerprint()) }
+}
+
+impl System for Hosts {
+    fn lane(&self, _: &Step) -> Lane {
+        Lane { name: "hosts", width: self.width }
+    }
+
+    async fn look(&self, step: &Step) -> Result<Look, Trouble> {
+        // What was looked at by the exec that changed it is known.
+        if let Some(view) = locked(&self.after).remove(&step.target) {
+            return Ok(seen(&view));
+        }
+        let (part, stage) = self.place(&step.target).ok_or_else(|| Trouble::new("there is no such host"))?;
+        let held = self.hold(part, stage).await?;
+        let look = seen(&held.view);
+        // Whoever has nothing to change lets go: the channel's end is the end of the program.
+        if !look.is_fulfilled && look.is == step.expectation {
+            locked(&self.held).insert(step.target.clone(), held);
+        }
+        Ok(look)
+    }
+
+    async fn apply(&self, step: &Step, say: &Say) -> Result<(), Ended> {
+        let (part, stage) = self.place(&step.target).ok_or_else(|| Trouble::new("there is no such host"))?;
+        let held = locked(&self.held).remove(&step.target);
+        let mut held = held.ok_or_else(|| Trouble::new("nobody has looked at it"))?;
+        let change = change(&part.host, &part.site, stage, (&held.answers, &held.view), &self.secrets, &self.local)
+            .map_err(Trouble::new)?;
+        let items = change.items.clone();
+        let item = |index: usize| items.get(index).map_or("the mark", String::as_str).to_owned();
+        let tell = |index: usize, status: &str, reason: &str| {
+            let item = item(index);
+            let (kind, resource) = item.split_once(' ').unwrap_or(("", &item));
+            say.event(Event::Resource {
+                target: step.target.clone(),
+                resource: resource.to_owned(),
+                kind: kind.to_owned(),
+                status: status.to_owned(),
+                reason: reason.to_owned(),
+            });
+        };
+        let ended = held.talk.change(change, |heard| match heard {
+            Heard::Begun(index) => tell(*index, "APPLY_IN_PROGRESS", ""),
+            Heard::Done(index) => tell(*index, "APPLY_COMPLETE", ""),
+            Heard::Failed(index, why) => tell(*index, "APPLY_FAILED", why),
+            _ => {}
+        });
+        match ended.await.map_err(Trouble::from)? {
+            Heard::Asked(answers) => {
+                let view = part.host.view(&part.site, stage, &answers, &self.secrets).map_err(Trouble::new)?;
+                locked(&self.after).insert(step.target.clone(), view);
+                Ok(())
+            }
+            Heard::Failed(index, why) => {
+                let mut lines = why.trim().lines();
+                let first = lines.next().unwrap_or_default();
+                let rest: Vec<String> = lines.map(ToOwned::to_owned).collect();
+                let rest = rest.iter().rev().take(10).rev().cloned().collect();
+                Err(Trouble::new(format!("{}: {first}", item(index)))
+                    .details(rest)
+                    .hint("what was done before it stays; run again once its cause is gone")
+                    .into())
+            }
+            _ => Err(Trouble::new("the host did not say how it ended").into()),
+        }
+    }
+}
+
+/// 128 random bits, in hexadecimal.
+fn nonce() -> String {
+    let mut bytes = [0_u8; 16];
+    // The operating system's source does not fail on a system that has booted; a run without it must not go on.
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        tracing::error!(%error, "no random numbers");
+        std::process::abort();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

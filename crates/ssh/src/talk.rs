@@ -1,0 +1,259 @@
+//! One program on one host: it is sent, what the host says is heard, and what follows is sent on the same stream.
+use crate::connect::Connection;
+use crate::error::Error;
+use crate::route::{Root, Route};
+use incline_host::{Asks, Change, Conversation, Heard, Payload, Secrets, bootstrap};
+use incline_model::quote::shell;
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use zeroize::Zeroizing;
+
+/// How long a host that only looks may say nothing: each of its tools is given 30 seconds.
+const SILENCE: Duration = Duration::from_secs(120);
+/// How long a host that changes may say nothing. A package manager, or an image that is pulled, takes its time; a
+/// connection that is dead is noticed by keepalives long before.
+const LONG_SILENCE: Duration = Duration::from_secs(1800);
+/// How much of what is said outside of frames is kept for an error's text, in bytes.
+const SAID: usize = 4096;
+/// How large the pieces are in which files are sent, in bytes.
+const PIECE: usize = 64 << 10;
+/// sudo's prompt, which no other program writes.
+const PROMPT: &str = "@@incline-password@@";
+/// What tells that the password has been taken, or was not asked for.
+const READY: &str = "@@incline-ready@@";
+
+/// A program that runs on a host.
+pub(crate) struct Talk {
+    hop: String,
+    reading: ChannelReadHalf,
+    writing: ChannelWriteHalf<Msg>,
+    conversation: Conversation,
+    said: Vec<u8>,
+    silence: Duration,
+}
+
+impl Talk {
+    /// Starts a program. It is one exec on the connection.
+    pub(crate) async fn start(
+        connection: &Connection,
+        route: &Route,
+        secrets: &Secrets,
+        program: &str,
+        conversation: Conversation,
+    ) -> Result<Self, Error> {
+        let hop = route.host.name();
+        let lost = |error: russh::Error| Error::Cut { hop: hop.clone(), said: error.to_string() };
+        let channel = connection.channel_open_session().await.map_err(lost)?;
+        let bootstrap = bootstrap(program.len());
+        let command = match &route.root {
+            Root::Already => format!("exec {bootstrap}"),
+            Root::Sudo => format!("exec sudo -n {bootstrap}"),
+            // -k: whether the password is asked for does not depend on who was here before.
+            Root::Password(_) => {
+                let then = shell(&format!("echo {READY}; exec {bootstrap}"));
+                format!("exec sudo -k -S -p {PROMPT} /bin/sh -c {then}")
+            }
+        };
+        channel.exec(false, command).await.map_err(lost)?;
+        let (reading, writing) = channel.split();
+        let mut talk = Self { hop: hop.clone(), reading, writing, conversation, said: Vec::new(), silence: SILENCE };
+        if let Root::Password(source) = &route.root {
+            let password = secrets
+                .get(source)
+                .ok_or_else(|| Error::NoRoot { hop: hop.clone(), said: "sudo's password is not known".to_owned() })?;
+            talk.sudo(password.expose()).await?;
+        }
+        talk.write(program.as_bytes().to_vec()).await?;
+        Ok(talk)
+    }
+
+    /// Gives sudo the password when it asks for it.
+    async fn sudo(&mut self, password: &[u8]) -> Result<(), Error> {
+        let (mut asked, mut heard) = (0, Vec::new());
+        loop {
+            let message = tokio::time::timeout(self.silence, self.reading.wait()).await.map_err(|_| self.silent())?;
+            match message {
+                Some(ChannelMsg::ExtendedData { data, .. }) => {
+                    self.keep(&data);
+                    let prompts = String::from_utf8_lossy(&self.said).matches(PROMPT).count();
+                    if prompts > asked {
+                        asked = prompts;
+                        if asked > 1 {
+                            return Err(Error::NoRoot {
+                                hop: self.hop.clone(),
+                                said: "sudo does not take the password".to_owned(),
+                            });
+                        }
+                        let mut line = Zeroizing::new(password.to_vec());
+                        line.push(b'\n');
+                        self.write(line.to_vec()).await?;
+                    }
+                }
+                Some(ChannelMsg::Data { data }) => {
+                    heard.extend_from_slice(&data);
+                    let ready = READY.as_bytes();
+                    if heard.windows(ready.len()).any(|window| window == ready) {
+                        self.said.clear();
+                        return Ok(());
+                    }
+                }
+                Some(ChannelMsg::Close) | None => return Err(self.cut()),
+                Some(_) => {}
+            }
+        }
+    }
+
+    async fn write(&self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.writing
+            .data_bytes(bytes)
+            .await
+            .map_err(|error| Error::Cut { hop: self.hop.clone(), said: error.to_string() })
+    }
+
+    fn keep(&mut self, data: &[u8]) {
+        self.said.extend_from_slice(data);
+        let excess = self.said.len().saturating_sub(SAID);
+        self.said.drain(..excess);
+    }
+
+    /// What is heard next.
+    pub(crate) async fn hear(&mut self) -> Result<Heard, Error> {
+        hear(&self.hop, &mut self.reading, &mut self.conversation, &mut self.said, self.silence).await
+    }
+
+    /// Sends a change, and hears what becomes of it. Between two things that are heard, whatever waits is sent.
+    pub(crate) async fn change(&mut self, change: Change, mut told: impl FnMut(&Heard)) -> Result<Heard, Error> {
+        self.silence = LONG_SILENCE;
+        let Self { hop, reading, writing, conversation, said, silence } = self;
+        let hop = hop.as_str();
+        let lost = |error: russh::Error| Error::Cut { hop: hop.to_owned(), said: error.to_string() };
+        let send = async {
+            let opening = format!("{}\n{}", change.program.len(), change.program);
+            writing.data_bytes(opening.into_bytes()).await.map_err(lost)?;
+            for payload in &change.payloads {
+                match payload {
+                    Payload::Bytes(bytes) => writing.data_bytes(bytes.clone()).await.map_err(lost)?,
+                    Payload::Secret(secret) => writing.data_bytes(secret.expose().to_vec()).await.map_err(lost)?,
+                    Payload::File { path, bytes } => {
+                        let unread = |why: String| Error::Local { path: path.clone(), why };
+                        let file = tokio::fs::File::open(path).await.map_err(|error| unread(error.to_string()))?;
+                        let (mut file, mut left) = (file.take(*bytes), *bytes);
+                        let mut piece = vec![0; PIECE];
+                        while left > 0 {
+                            let read = file.read(&mut piece).await.map_err(|error| unread(error.to_string()))?;
+                            if read == 0 {
+                                return Err(unread("it has become shorter".to_owned()));
+                            }
+                            left = left.saturating_sub(read as u64);
+                            writing.data_bytes(piece.get(..read).unwrap_or_default().to_vec()).await.map_err(lost)?;
+                        }
+                    }
+                }
+            }
+            Ok(())
+        };
+        let listen = async {
+            let mut last = None;
+            loop {
+                match hear(hop, reading, conversation, said, *silence).await? {
+                    Heard::End => break,
+                    heard => {
+                        told(&heard);
+                        if matches!(heard, Heard::Failed(..)) {
+                            return Ok(heard);
+                        }
+                        last = Some(heard);
+                    }
+                }
+            }
+            last.ok_or_else(|| Error::Garbled {
+                hop: hop.to_owned(),
+                why: "the host said nothing of what it did".to_owned(),
+            })
+        };
+        tokio::pin!(send, listen);
+        // A host that has failed reads no further: then what it said counts, not what could not be sent.
+        let mut sending = true;
+        loop {
+            tokio::select! {
+                outcome = &mut listen => return outcome,
+                outcome = &mut send, if sending => {
+                    sending = false;
+                    if let Err(error @ Error::Local { .. }) = outcome {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn silent(&self) -> Error {
+        Error::Silent { hop: self.hop.clone(), seconds: self.silence.as_secs() }
+    }
+
+    fn cut(&self) -> Error {
+        ended(&self.hop, &self.said)
+    }
+}
+
+async fn hear(
+    hop: &str,
+    reading: &mut ChannelReadHalf,
+    conversation: &mut Conversation,
+    said: &mut Vec<u8>,
+    silence: Duration,
+) -> Result<Heard, Error> {
+    loop {
+        if let Some(heard) =
+            conversation.hear().map_err(|garbled| Error::Garbled { hop: hop.to_owned(), why: garbled.0 })?
+        {
+            return Ok(heard);
+        }
+        match tokio::time::timeout(silence, reading.wait()).await {
+            Err(_) => return Err(Error::Silent { hop: hop.to_owned(), seconds: silence.as_secs() }),
+            Ok(Some(ChannelMsg::Data { data })) => conversation.feed(&data),
+            Ok(Some(ChannelMsg::ExtendedData { data, .. })) => {
+                said.extend_from_slice(&data);
+                let excess = said.len().saturating_sub(SAID);
+                said.drain(..excess);
+            }
+            Ok(Some(ChannelMsg::Close) | None) => return Err(ended(hop, said)),
+            Ok(Some(_)) => {}
+        }
+    }
+}
+
+/// Why a program ended before its end.
+fn ended(hop: &str, said: &[u8]) -> Error {
+    let text = String::from_utf8_lossy(said).replace(PROMPT, "");
+    let text = text.trim();
+    let hop = hop.to_owned();
+    if text.contains("sudo:") || text.contains("sudoers") || text.contains("not allowed to execute") {
+        let line = text.lines().find(|line| line.contains("sudo") || line.contains("not allowed")).unwrap_or(text);
+        return Error::NoRoot { hop, said: line.trim().to_owned() };
+    }
+    Error::Cut { hop, said: text.lines().last().unwrap_or_default().to_owned() }
+}
+
+/// Looks at a host: one exec, which ends by itself.
+pub(crate) async fn look(
+    connection: &Connection,
+    route: &Route,
+    secrets: &Secrets,
+    nonce: &str,
+    program: &str,
+    asks: Asks,
+) -> Result<Heard, Error> {
+    let mut talk = Talk::start(connection, route, secrets, program, Conversation::new(nonce, asks)).await?;
+    let asked = talk.hear().await?;
+    if matches!(asked, Heard::Asked(_)) {
+        // Without the end mark, something may be missing.
+        match talk.hear().await? {
+            Heard::End => {}
+            _ => return Err(talk.cut()),
+        }
+    }
+    Ok(asked)
+}

@@ -1,0 +1,156 @@
+#!/bin/sh
+# Real hosts on this machine, each in a network namespace of its own: a Debian tree under sshd, a bare busybox under
+# sshd, or a machine with systemd (systemd-nspawn). Nothing of it reaches any network but its own.
+#
+#   lab.sh tree TREE                     make the Debian tree that all hosts stand on
+#   lab.sh up LAB TREE KIND COUNT        make a lab: LAB/key logs in, LAB/N/root is host N's tree, LAB/N/log its sshd's log
+#   lab.sh start LAB N                   start host N (up has done so)
+#   lab.sh stop LAB N                    cut host N's power
+#   lab.sh run LAB COMMAND …             run a command where the lab's hosts can be reached
+#   lab.sh down LAB                      end all of it
+#
+# Host N has the address 10.99.1.N, whoever asks is 10.99.0.1. KIND is debian, busybox or systemd.
+set -eu
+
+name() { printf 'incline-%s' "$(basename "$1")"; }
+
+tree() {
+  mmdebstrap --quiet --variant=apt --include=openssh-server,sudo,systemd,systemd-sysv,dbus,iproute2,procps,kmod,busybox-static,curl,gnupg,apt-utils,nfs-kernel-server,xfsprogs,util-linux,cryptsetup-bin,python3-minimal,python3-apt,dnf,rpm,createrepo-c bookworm "$1"
+  chroot "$1" useradd --create-home --shell /bin/bash --password '*' ops
+  echo 'ops ALL=(root) NOPASSWD: ALL' >"$1/etc/sudoers.d/ops"
+  rm -f "$1"/etc/ssh/ssh_host_*
+  # Nothing in a test machine may ask the network for anything.
+  for unit in apt-daily.timer apt-daily-upgrade.timer ssh.socket e2scrub_all.timer rpcbind.service rpcbind.socket nfs-server.service systemd-resolved.service; do
+    ln -sf /dev/null "$1/etc/systemd/system/$unit"
+  done
+  mkdir -p "$1/jail"
+  touch "$1/made"
+}
+
+# What a host's sshd is told.
+configure() { # lab number kind
+  root=$1/$2/root
+  ssh-keygen -q -t ed25519 -N '' -C "host $2" -f "$root/etc/ssh/ssh_host_ed25519_key"
+  cp "$1/key.pub" "$root/etc/ssh/authorized_keys"
+  echo "host-$2" >"$root/etc/hostname"
+  cp "$root/etc/ssh/ssh_host_ed25519_key.pub" "$1/$2/host.pub"
+  cat >"$root/etc/ssh/sshd_config" <<CONFIG
+HostKey /etc/ssh/ssh_host_ed25519_key
+AuthorizedKeysFile /etc/ssh/authorized_keys
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+LogLevel VERBOSE
+MaxStartups 200
+CONFIG
+  if [ "$3" = busybox ]; then
+    echo 'ChrootDirectory /jail' >>"$root/etc/ssh/sshd_config"
+    for folder in bin etc proc dev run sys tmp root var/lib; do mkdir -p "$root/jail/$folder"; done
+    cp "$root/bin/busybox" "$root/jail/bin/busybox"
+    chroot "$root/jail" /bin/busybox --install -s /bin
+    # The login shell is looked up outside and run inside.
+    sed -i '1s|/bin/bash|/bin/sh|' "$root/etc/passwd"
+    printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/jail/etc/passwd"
+    printf 'root:x:0:\n' >"$root/jail/etc/group"
+  fi
+}
+
+start() { # lab number
+  lab=$1 host=$1/$2 space=$(name "$1")-$2 root=$1/$2/root
+  kind=$(cat "$lab/kind")
+  if [ "$kind" = systemd ]; then
+    setsid systemd-nspawn --quiet --directory="$root" --boot --register=no --keep-unit --console=pipe --kill-signal=SIGKILL \
+      --network-namespace-path="/run/netns/$space" --hostname="host-$2" --machine="$space" </dev/null >>"$host/log" 2>&1 &
+    echo $! >"$host/pid"
+  else
+    # shellcheck disable=SC2016
+    setsid ip netns exec "$space" unshare --pid --mount --uts --fork --kill-child /bin/sh -c '
+      mount -t proc proc "$1/proc"; mount -t sysfs sysfs "$1/sys"; mount --rbind /dev "$1/dev"; mount -t tmpfs tmpfs "$1/run"; mkdir -p "$1/run/sshd"
+      if [ "$2" = busybox ]; then mount -t proc proc "$1/jail/proc"; mount -t sysfs sysfs "$1/jail/sys"; mount --rbind /dev "$1/jail/dev"; mount -t tmpfs tmpfs "$1/jail/run"; fi
+      hostname "host-$3"
+      exec chroot "$1" /usr/sbin/sshd -D -e' sh "$root" "$kind" "$2" </dev/null >>"$host/log" 2>&1 &
+    echo $! >"$host/pid"
+  fi
+}
+
+stop() { # lab number
+  pid=$(cat "$1/$2/pid")
+  rm -f "$1/$2/pid"
+  if [ "$(cat "$1/kind")" = systemd ]; then
+    # The machine's init is nspawn's child: without it, all in the machine ends.
+    for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -KILL "$child" 2>/dev/null || true; done
+  fi
+  kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
+  while [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.05; done
+}
+
+up() { # lab tree kind count
+  lab=$1 net=$(name "$1")
+  mkdir -p "$lab"
+  echo "$3" >"$lab/kind"
+  echo "$4" >"$lab/count"
+  ssh-keygen -q -t ed25519 -N '' -C lab -f "$lab/key"
+  ip netns add "$net"
+  ip -n "$net" link set lo up
+  ip -n "$net" link add hub type bridge
+  ip -n "$net" address add 10.99.0.1/16 dev hub
+  ip -n "$net" link set hub up
+  for n in $(seq 1 "$4"); do
+    mkdir -p "$lab/$n/upper" "$lab/$n/work" "$lab/$n/root"
+    mount -t overlay overlay -o "lowerdir=$2,upperdir=$lab/$n/upper,workdir=$lab/$n/work" "$lab/$n/root"
+    configure "$lab" "$n" "$3"
+    ip netns add "$net-$n"
+    ip -n "$net" link add "v$n" type veth peer name eth0 netns "$net-$n"
+    ip -n "$net" link set "v$n" master hub up
+    ip -n "$net-$n" link set lo up
+    ip -n "$net-$n" address add "10.99.1.$n/16" dev eth0
+    ip -n "$net-$n" link set eth0 up
+    start "$lab" "$n"
+  done
+  for n in $(seq 1 "$4"); do wait_for "$lab" "$n"; done
+}
+
+# Waits until a host's sshd answers.
+wait_for() { # lab number
+  tries=0
+  until ip netns exec "$(name "$1")" ssh-keyscan -T 2 "10.99.1.$2" 2>/dev/null | grep -q ssh; do
+    tries=$((tries + 1))
+    if [ $tries -ge 60 ]; then
+      echo "host $2 does not come up:" >&2
+      tail -n 20 "$1/$2/log" >&2
+      exit 1
+    fi
+    sleep 0.2
+  done
+}
+
+down() { # lab
+  lab=$1 net=$(name "$1")
+  for n in $(seq 1 "$(cat "$lab/count")"); do
+    if [ -e "$lab/$n/pid" ]; then stop "$lab" "$n"; fi
+    umount --recursive --lazy "$lab/$n/root" 2>/dev/null || true
+    ip netns delete "$net-$n" 2>/dev/null || true
+  done
+  ip netns delete "$net" 2>/dev/null || true
+}
+
+command=$1
+lab=$2
+shift 2
+case "$command" in
+tree) tree "$lab" ;;
+up) up "$lab" "$@" ;;
+start)
+  start "$lab" "$1"
+  wait_for "$lab" "$1"
+  ;;
+stop) stop "$lab" "$1" ;;
+run) exec ip netns exec "$(name "$lab")" "$@" ;;
+down) down "$lab" ;;
+*)
+  sed -n 's/^# \{0,1\}//p' "$0" | head -n 14
+  exit 64
+  ;;
+esac
