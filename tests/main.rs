@@ -6,6 +6,7 @@
 mod aws;
 mod cli;
 mod hostile;
+mod hosts;
 mod mistakes;
 mod peers;
 mod plans;

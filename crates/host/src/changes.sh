@@ -8,14 +8,14 @@ fail() {
 
 # Runs a command without the stream and without the lock, so that a daemon that it leaves behind holds neither.
 run() {
-  out=$("$@" 2>&1 3<&- 9>&-) || fail "$1 failed ($?): $out"
+  out=$("$@" 2>&1 3<&- 9>&-) || fail "$1 failed ($?)$NL$out"
 }
 
 # Runs a command whose standard input is so many bytes of the stream: secrets go no other way.
 feed() {
   bytes=$1
   shift
-  out=$(take "$bytes" | "$@" 2>&1 9>&-) || fail "$1 failed ($?): $out"
+  out=$(take "$bytes" | "$@" 2>&1 9>&-) || fail "$1 failed ($?)$NL$out"
 }
 
 # A temporary name in the folder that $1 lies in, where nothing of an earlier run is left.

@@ -89,8 +89,8 @@ pub enum Sighting {
 pub struct View {
     /// Each item in order, and how it is.
     pub items: Vec<Seen>,
-    /// What incline made and nobody wishes for any more, with what takes it away.
-    pub unwanted: Vec<Item>,
+    /// What incline made and nobody wishes for any more: its name, and what takes it away.
+    pub unwanted: Vec<(String, Item)>,
     /// What incline made, nobody wishes for any more, and stays: its names.
     pub left: Vec<String>,
     /// Handlers that an interrupted run still owes.
@@ -147,7 +147,7 @@ impl View {
                 Judgement::Refused { cause, .. } => cause.as_str().into(),
             })
             .collect();
-        let unwanted: Vec<String> = self.unwanted.iter().map(Item::id).collect();
+        let unwanted: Vec<&String> = self.unwanted.iter().map(|(id, _)| id).collect();
         let all = serde_json::json!([items, unwanted, self.pending, self.marked]);
         hex(&Sha256::digest(all.to_string().as_bytes()))
     }
@@ -237,9 +237,10 @@ impl Host {
         let (mut unwanted, mut left) = (Vec::new(), Vec::new());
         for (id, undo) in known.items.iter().filter(|(id, _)| !wished.contains(*id)) {
             match &undo.undo {
-                Some(item) if !places.contains(&item.subject()) => unwanted.push((**item).clone()),
+                Some(item) if !places.contains(&item.subject()) => unwanted.push((id.clone(), (**item).clone())),
                 Some(_) => {}
-                None => left.push(id.clone()),
+                None if undo.stays => left.push(id.clone()),
+                None => {}
             }
         }
         Ok(View {
@@ -255,7 +256,10 @@ impl Host {
     pub(crate) fn marks(&self, stage: Stage) -> BTreeMap<String, Undo> {
         let entries = self.entries(stage).iter();
         entries
-            .map(|entry| (entry.item.id(), Undo { digest: entry.digest(), undo: entry.item.undo().map(Box::new) }))
+            .map(|entry| {
+                let undo = entry.item.undo().map(Box::new);
+                (entry.item.id(), Undo { digest: entry.digest(), stays: undo.is_none() && entry.item.stays(), undo })
+            })
             .collect()
     }
 
@@ -277,7 +281,7 @@ impl Host {
         let after = StageMark { items: items.clone(), pending: Vec::new(), unfinished: false };
         let mut before = StageMark { items, pending: self.handlers(stage, view), unfinished: true };
         for (id, undo) in old.stages.get(stage.name()).into_iter().flat_map(|stage| &stage.items) {
-            if undo.undo.as_ref().is_some_and(|item| view.unwanted.contains(item)) {
+            if view.unwanted.iter().any(|(unwanted, _)| unwanted == id) {
                 before.items.entry(id.clone()).or_insert_with(|| undo.clone());
             }
         }

@@ -63,9 +63,14 @@ pub(crate) trait Kind {
         None
     }
 
-    /// What takes it away once it is no longer wished for; nothing where it must stay: packages, users, what holds data.
+    /// What takes it away once it is no longer wished for; nothing where it stays: packages, users, what holds data.
     fn undo(&self) -> Option<Item> {
         None
+    }
+
+    /// Whether something of it is left once it is no longer wished for and nothing takes it away.
+    fn stays(&self) -> bool {
+        true
     }
 }
 
@@ -179,6 +184,10 @@ impl Item {
 
     pub(crate) fn undo(&self) -> Option<Self> {
         self.kind().undo()
+    }
+
+    pub(crate) fn stays(&self) -> bool {
+        self.kind().stays()
     }
 }
 

@@ -56,6 +56,9 @@ pub(crate) struct Undo {
     /// What takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undo: Option<Box<Item>>,
+    /// Whether something of it is left when nothing takes it away.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) stays: bool,
 }
 
 impl Mark {

@@ -3,7 +3,7 @@ use crate::act::{Act, Payload};
 use crate::ask::{Answers, Asks};
 use crate::frame::{Frame, Garbled, Reader};
 use crate::host::{Host, View};
-use crate::kind::{Difference, Item, Judgement};
+use crate::kind::{Difference, Judgement};
 use crate::mark::{Mark, PLACE};
 use crate::prelude::*;
 use crate::secret::Secrets;
@@ -87,11 +87,11 @@ pub fn change(
     mark(&mut act, &old.with(stage.name(), before));
     for (entry, seen) in host.entries(stage).iter().zip(&view.items) {
         if let Judgement::Differs(difference) = &seen.judgement {
-            touch(&mut act, &mut items, &entry.item, difference);
+            announced(&mut act, &mut items, entry.item.id(), |act| entry.item.act(difference, act));
         }
     }
-    for item in &view.unwanted {
-        touch(&mut act, &mut items, item, &Difference::default());
+    for (id, item) in &view.unwanted {
+        announced(&mut act, &mut items, id.clone(), |act| item.act(&Difference::default(), act));
     }
     for handler in host.handlers(stage, view) {
         let (verb, unit) = handler.split_once(' ').unwrap_or((&handler, ""));
@@ -100,10 +100,6 @@ pub fn change(
     mark(&mut act, &old.with(stage.name(), after));
     act.text.push_str("probe\nemit asked 0 0 ''\nemit end 0 0 ''\n");
     Ok(Change { program: whole(&act.text), payloads: act.payloads, items })
-}
-
-fn touch(act: &mut Act<'_>, items: &mut Vec<String>, item: &Item, difference: &Difference) {
-    announced(act, items, item.id(), |act| item.act(difference, act));
 }
 
 fn announced(act: &mut Act<'_>, items: &mut Vec<String>, name: String, work: impl FnOnce(&mut Act<'_>)) {

@@ -1,7 +1,7 @@
 //! Hosts as they must be + what was seen of them → steps, one a stage of a host, and what has drifted.
 use crate::order;
 use crate::prelude::*;
-use incline_host::{Difference, Entry, Host, Item, Judgement, Marked, Secrets, Seen, Sighting, View};
+use incline_host::{Difference, Entry, Host, Judgement, Marked, Secrets, Seen, Sighting, View};
 use incline_model::desired::Stage;
 use incline_model::drift::{Finding, NOTHING, SiteDrift, State};
 use incline_model::plan::{
@@ -129,8 +129,10 @@ fn empty(target: String, stage: Stage, verb: Verb, reason: Reason, expectation: 
     }
 }
 
-fn change(item: &Item, verb: Verb, reason: Reason, impact: Impact, properties: Vec<PropertyChange>) -> Change {
-    Change { resource: item.subject(), kind: item.name().to_owned(), verb, reason, impact, retained: false, properties }
+/// The change of an item, by its id: kind and subject.
+fn change(id: &str, verb: Verb, reason: Reason, impact: Impact, properties: Vec<PropertyChange>) -> Change {
+    let (kind, subject) = id.split_once(' ').unwrap_or((id, ""));
+    Change { resource: subject.to_owned(), kind: kind.to_owned(), verb, reason, impact, retained: false, properties }
 }
 
 /// The step of a host of which nothing is known.
@@ -138,7 +140,7 @@ fn from_nothing(target: String, stage: Stage, entries: &[Entry]) -> Step {
     let mut step = empty(target, stage, Verb::Create, Reason::Missing, Expectation::Absent);
     step.changes = entries
         .iter()
-        .map(|entry| change(&entry.item, Verb::Create, Reason::Missing, Impact::None, Vec::new()))
+        .map(|entry| change(&entry.item.id(), Verb::Create, Reason::Missing, Impact::None, Vec::new()))
         .collect();
     step
 }
@@ -152,7 +154,7 @@ fn step(target: String, stage: Stage, entries: &[Entry], view: &View) -> Step {
         // A unit that is told interrupts what it does.
         let told = !entry.restart.is_empty() || !entry.reload.is_empty();
         let impact = entry.item.impact(difference).max(if told { Impact::InPlace } else { Impact::None });
-        step.changes.push(change(&entry.item, verb, reason, impact, difference.properties.clone()));
+        step.changes.push(change(&entry.item.id(), verb, reason, impact, difference.properties.clone()));
         step.files.extend(difference.texts.iter().map(|text| FileChange {
             path: text.path.clone(),
             verb: if text.before.is_some() { Verb::Update } else { Verb::Create },
@@ -165,7 +167,7 @@ fn step(target: String, stage: Stage, entries: &[Entry], view: &View) -> Step {
         }));
     }
     step.changes.extend(
-        view.unwanted.iter().map(|item| change(item, Verb::Remove, Reason::Unwanted, Impact::InPlace, Vec::new())),
+        view.unwanted.iter().map(|(id, _)| change(id, Verb::Remove, Reason::Unwanted, Impact::InPlace, Vec::new())),
     );
     let setting = |path: &str, after: Value| PropertyChange {
         path: path.to_owned(),
@@ -237,12 +239,12 @@ pub fn drift_hosts(site: &str, hosts: &[Host], sightings: &BTreeMap<String, Sigh
             for (entry, seen) in entries.iter().zip(&view.items) {
                 let states = states(seen);
                 drift.in_sync += usize::from(states.is_empty());
-                drift.findings.extend(states.into_iter().map(|state| finding(&name, &entry.item, state)));
+                drift.findings.extend(states.into_iter().map(|state| finding(&name, &entry.item.id(), state)));
             }
-            drift.findings.extend(view.unwanted.iter().map(|item| {
+            drift.findings.extend(view.unwanted.iter().map(|(id, _)| {
                 finding(
                     &name,
-                    item,
+                    id,
                     State::Pending { what: "it is no longer in the inventory, and is removed".to_owned() },
                 )
             }));
@@ -257,11 +259,12 @@ pub fn drift_hosts(site: &str, hosts: &[Host], sightings: &BTreeMap<String, Sigh
     drift
 }
 
-fn finding(host: &str, item: &Item, state: State) -> Finding {
+fn finding(host: &str, id: &str, state: State) -> Finding {
+    let (kind, subject) = id.split_once(' ').unwrap_or((id, ""));
     Finding {
         target: host.to_owned(),
-        resource: item.subject(),
-        kind: item.name().to_owned(),
+        resource: subject.to_owned(),
+        kind: kind.to_owned(),
         physical: String::new(),
         state,
     }

@@ -228,7 +228,7 @@ impl System for Hosts {
         let ended = held.talk.change(change, |heard| match heard {
             Heard::Begun(index) => tell(*index, "APPLY_IN_PROGRESS", ""),
             Heard::Done(index) => tell(*index, "APPLY_COMPLETE", ""),
-            Heard::Failed(index, why) => tell(*index, "APPLY_FAILED", why),
+            Heard::Failed(index, why) => tell(*index, "APPLY_FAILED", &gist(why).0),
             _ => {}
         });
         match ended.await.map_err(Trouble::from)? {
@@ -238,16 +238,26 @@ impl System for Hosts {
                 Ok(())
             }
             Heard::Failed(index, why) => {
-                let mut lines = why.trim().lines();
-                let first = lines.next().unwrap_or_default();
-                let rest: Vec<String> = lines.map(ToOwned::to_owned).collect();
-                let rest = rest.iter().rev().take(10).rev().cloned().collect();
-                Err(Trouble::new(format!("{}: {first}", item(index)))
-                    .details(rest)
+                let (cause, details) = gist(&why);
+                Err(Trouble::new(format!("{}: {cause}", item(index)))
+                    .details(details)
                     .hint("what was done before it stays; run again once its cause is gone")
                     .into())
             }
             _ => Err(Trouble::new("the host did not say how it ended").into()),
+        }
+    }
+}
+
+/// Why an item failed: in one sentence, and what a tool said before that. Of what a tool says, the last line tells most.
+fn gist(why: &str) -> (String, Vec<String>) {
+    let lines: Vec<&str> = why.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    match lines.as_slice() {
+        [] => ("no reason was given".to_owned(), Vec::new()),
+        [only] => ((*only).to_owned(), Vec::new()),
+        [first, between @ .., last] => {
+            let skip = between.len().saturating_sub(10);
+            (format!("{first}: {last}"), between.iter().skip(skip).map(ToString::to_string).collect())
         }
     }
 }

@@ -33,6 +33,10 @@ impl Kind for Absent {
         difference.judged()
     }
 
+    fn stays(&self) -> bool {
+        false
+    }
+
     fn act(&self, _: &Difference, act: &mut Act<'_>) {
         act.script(
             "if [ -d \"$1\" ] && [ ! -L \"$1\" ]; then run rmdir -- \"$1\"; else run rm -f -- \"$1\"; fi",

@@ -16,7 +16,7 @@ const UNPACKED: Topic = Topic {
 while [ $# -gt 2 ]; do
   if ! [ -f "$2" ]; then emit unpacked "$i" 1 'not unpacked'
   elif ! IFS= read -r first <"$2" || [ "$first" != "archive $3" ]; then emit unpacked "$i" 1 'another archive is unpacked'
-  elif out=$(cd "$1" && grep -v '^archive '"$2" | sha256sum -c 2>/dev/null); then emit unpacked "$i" 0 ''
+  elif out=$(cd "$1" && grep -v '^archive ' "$2" | sha256sum -c 2>/dev/null); then emit unpacked "$i" 0 ''
   else emit unpacked "$i" 1 "$(printf '%s\n' "$out" | grep -v ': OK$')"; fi
   i=$((i + 1))
   shift 3

@@ -110,5 +110,9 @@ impl Kind for BlockDevice {
         }
     }
 
+    fn stays(&self) -> bool {
+        false
+    }
+
     fn act(&self, _: &Difference, _: &mut Act<'_>) {}
 }

@@ -59,6 +59,10 @@ impl Kind for Command {
         difference.judged()
     }
 
+    fn stays(&self) -> bool {
+        false
+    }
+
     fn act(&self, _: &Difference, act: &mut Act<'_>) {
         act.run(&["/bin/sh", "-c", &self.run]);
     }

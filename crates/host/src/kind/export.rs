@@ -1,11 +1,12 @@
 //! Directories that are exported over NFS: one whole file below `/etc/exports.d`, and what is exported now (exports(5)).
 use super::path::{ask_text, compare_text};
-use super::{Difference, Judgement, Kind, known};
+use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{FileName, Mode, Path, Word, root};
+use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
 /// What is exported now: exportfs(8) keeps it in this table.
@@ -102,6 +103,12 @@ impl Kind for Exports {
             }
         }
         difference.judged()
+    }
+
+    fn undo(&self) -> Option<Item> {
+        let path = self.file()?;
+        let script = format!("rm -f {} && exportfs -ra", shell(path.as_str()));
+        Command::removal(format!("remove {}", self.file), script, path.as_str()).map(Item::Command)
     }
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {

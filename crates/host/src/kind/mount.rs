@@ -1,12 +1,13 @@
 //! A mounted filesystem, now and after the next boot: by a `.mount` unit (systemd.mount(5)) or a line of fstab(5).
 use super::path::{ask_text, compare_text};
-use super::{Difference, Judgement, Kind, known};
+use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{Mode, Path, UnitName, Word, root};
 use incline_model::plan::Impact;
+use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
 /// What is mounted (proc(5), mountinfo), and the lines of fstab.
@@ -175,11 +176,7 @@ impl Kind for Mount {
                     difference.add("mounted.type", Some(is.kind.into()), Some(self.kind.as_str().into()));
                 }
                 let real = known!(seen.get(&SOURCE, &[self.source.as_str()])).text();
-                if is.source != self.source.as_str()
-                    && is.source != real
-                    && !real.starts_with("/dev/loop")
-                    && !is.source.starts_with("/dev/loop")
-                {
+                if is.source != self.source.as_str() && is.source != real {
                     difference.add("mounted.source", Some(is.source.into()), Some(self.source.as_str().into()));
                 }
                 let wants_ro = self.options.iter().any(|option| option.as_str() == "ro");
@@ -230,6 +227,16 @@ settle /etc/fstab 0644 root root"#,
                 }
             }
         }
+    }
+
+    fn undo(&self) -> Option<Item> {
+        if self.by == By::Fstab {
+            return None;
+        }
+        let (file, _) = self.unit();
+        let (name, path) = (UnitName::of_mount(&self.path), shell(file.as_str()));
+        let script = format!("systemctl disable --now {}; rm -f {path}; systemctl daemon-reload", shell(name.as_str()));
+        Command::removal(format!("unmount {}", self.path), script, file.as_str()).map(Item::Command)
     }
 
     fn impact(&self, difference: &Difference) -> Impact {

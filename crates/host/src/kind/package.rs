@@ -99,6 +99,10 @@ impl Kind for Package {
         difference.judged()
     }
 
+    fn stays(&self) -> bool {
+        !self.absent
+    }
+
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
         let version = self.version.as_ref().map_or("", Version::as_str);
         let flag = |on: bool| if on { "yes" } else { "" };
@@ -108,7 +112,7 @@ impl Kind for Package {
 if has apt-get; then
   DEBIAN_FRONTEND=noninteractive
   export DEBIAN_FRONTEND
-  if [ -n "$4" ]; then run apt-get -y -q remove -- "$1"
+  if [ -n "$4" ]; then run apt-get -y -q --allow-change-held-packages -o DPkg::Lock::Timeout=120 remove -- "$1"
   elif [ -n "$5" ]; then
     out=$(apt-mark unhold "$1" 2>&1 3<&- 9>&-)
     if ! out=$(apt-get -y -q --no-install-recommends --allow-downgrades -o DPkg::Lock::Timeout=120 install -- "$1${2:+=$2}" 2>&1 3<&- 9>&-); then

@@ -1,11 +1,12 @@
 //! A source of packages with the key that signs it: of apt (sources.list(5), deb822) or of dnf (dnf.conf(5)).
 use super::path::{ask_text, compare_text};
-use super::{Difference, Judgement, Kind, known};
+use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{FileName, Mode, Path, Url, Word, root};
+use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
 /// A source of packages, with the key that signs it: no key is trusted for any other source.
@@ -107,6 +108,14 @@ impl Kind for Repository {
             difference.texts.extend(found.texts);
         }
         difference.judged()
+    }
+
+    fn undo(&self) -> Option<Item> {
+        let files = self.files();
+        let paths: Vec<String> = files.iter().map(|(path, _)| shell(path.as_str())).collect();
+        let (source, _) = files.last()?;
+        Command::removal(format!("remove {}", self.name), format!("rm -f {}", paths.join(" ")), source.as_str())
+            .map(Item::Command)
     }
 
     fn act(&self, _: &Difference, act: &mut Act<'_>) {

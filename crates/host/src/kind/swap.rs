@@ -54,6 +54,10 @@ impl Kind for NoSwap {
         difference.judged()
     }
 
+    fn stays(&self) -> bool {
+        false
+    }
+
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
         if difference.has("target") {
             act.run(&["systemctl", "mask", "swap.target"]);

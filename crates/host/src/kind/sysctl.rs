@@ -2,23 +2,34 @@
 use super::path::{ask_text, compare_text};
 use super::{Absent, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
-use crate::ask::{Answers, Asks, Topic};
+use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{FileName, Line, Mode, Path, SysctlKey, root};
 use serde::{Deserialize, Serialize};
 
-/// The value of each path below `/proc/sys`, of which no command is needed.
+/// The values of paths below `/proc/sys`, asked once for all. The shell's own `read` takes single bytes, and of most
+/// parameters the kernel gives the first one alone to who asks so.
 const LIVE: Topic = Topic {
     name: "sysctl",
     program: r#"
-for path; do
-  if IFS= read -r value <"$path" || [ -n "$value" ]; then emit sysctl "$i" 0 "$value"; else emit sysctl "$i" 1 ''; fi
-  value=
-  i=$((i + 1))
-done"#,
-    split: None,
+out=$($T grep -H '' -- "$@" 2>/dev/null)
+status=$?
+case $status in 1 | 2) status=0 ;; esac
+emit sysctl "$i" "$status" "$out""#,
+    split: Some(split),
 };
+
+/// Lines `PATH:VALUE`.
+fn split(questions: &[Vec<String>], answer: &Answer) -> Vec<Answer> {
+    let text = answer.text();
+    let one = |question: &Vec<String>| {
+        let path = question.first().map_or("", String::as_str);
+        let value = text.lines().find_map(|line| line.strip_prefix(path)?.strip_prefix(':'));
+        value.map_or(Answer::no(), Answer::yes)
+    };
+    questions.iter().map(one).collect()
+}
 
 /// Kernel parameters: one whole file, and the values that hold now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

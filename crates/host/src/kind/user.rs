@@ -69,7 +69,12 @@ impl Kind for Group {
             r#"
 if [ -z "$3" ]; then run groupmod -g "$2" "$1"
 elif has groupadd; then run groupadd --system ${2:+-g "$2"} "$1"
-else run addgroup -S ${2:+-g "$2"} "$1"; fi"#,
+else
+  # A bare busybox: the line that groupadd would write, with the first number below 1000 that is free.
+  beside /etc/group
+  { cat /etc/group && name=$1 id=$2 awk -F: '{ used[$3] = 1 } END { id = ENVIRON["id"]; if (id == "") for (id = 999; id in used; id--); print ENVIRON["name"] ":x:" id ":" }' /etc/group; } >"$temporary" || fail "/etc/group cannot be written"
+  settle /etc/group 0644 root root
+fi"#,
             &[self.name.as_str(), &gid, verb],
         );
     }
@@ -158,7 +163,13 @@ impl Kind for User {
             act.script(
                 r#"
 if has useradd; then run useradd --system --no-create-home ${2:+-u "$2"} -g "$3" -d "$4" -s "$5" "$1"
-else run adduser -S -D -H ${2:+-u "$2"} -G "$3" -h "$4" -s "$5" "$1"; fi"#,
+else
+  beside /etc/passwd
+  gid=$(group=$3 awk -F: '$1 == ENVIRON["group"] { print $3 }' /etc/group)
+  if [ -z "$gid" ]; then fail "there is no group $3"; fi
+  { cat /etc/passwd && name=$1 id=$2 gid=$gid home=$4 shell=$5 awk -F: '{ used[$3] = 1 } END { id = ENVIRON["id"]; if (id == "") for (id = 999; id in used; id--); print ENVIRON["name"] ":x:" id ":" ENVIRON["gid"] "::" ENVIRON["home"] ":" ENVIRON["shell"] }' /etc/passwd; } >"$temporary" || fail "/etc/passwd cannot be written"
+  settle /etc/passwd 0644 root root
+fi"#,
                 &[name, &uid, self.main_group().as_str(), self.home(), self.shell()],
             );
         } else {
@@ -175,7 +186,13 @@ else run adduser -S -D -H ${2:+-u "$2"} -G "$3" -h "$4" -s "$5" "$1"; fi"#,
         }
         for wished in self.groups.iter().filter(|wished| difference.has(&format!("groups.{wished}"))) {
             act.script(
-                "if has usermod; then run usermod -a -G \"$2\" \"$1\"; else run addgroup \"$1\" \"$2\"; fi",
+                r#"
+if has usermod; then run usermod -a -G "$2" "$1"
+else
+  beside /etc/group
+  name=$1 group=$2 awk -F: -v OFS=: '$1 == ENVIRON["group"] { $4 = $4 == "" ? ENVIRON["name"] : $4 "," ENVIRON["name"] } { print }' /etc/group >"$temporary" || fail "/etc/group cannot be written"
+  settle /etc/group 0644 root root
+fi"#,
                 &[name, wished.as_str()],
             );
         }

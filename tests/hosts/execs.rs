@@ -1,0 +1,50 @@
+//! One connection and one command a host, however much there is to look at.
+use super::*;
+
+/// A hundred files, and what else there is.
+fn many(items: usize) -> String {
+    let files = (0..items).map(|n| format!("- file: {{path: /opt/many/{n}.conf, content: \"number {n}\"}}\n"));
+    std::iter::once("- directory: {path: /opt/many}\n".to_owned()).chain(files).collect()
+}
+
+#[test]
+#[ignore = "needs the testbed"]
+fn what_does_not_change_costs_one_connection_and_one_exec() {
+    let Some(lab) = Lab::up("debian", 3) else { return };
+    for size in [0, 12, 250] {
+        lab.items(&many(size));
+        lab.apply();
+        for command in [&["plan"][..], &["drift"], &["apply", "--yes"]] {
+            let before: Vec<_> = (1..=3).map(|host| lab.counts(host)).collect();
+            succeeded(&lab.incline(command), "nothing to do");
+            for host in 1..=3 {
+                let (connections, commands) = lab.counts(host);
+                let (was_connections, was_commands) = before[host - 1];
+                assert_eq!((connections - was_connections, commands - was_commands), (1, 1), "{command:?} of {size} items");
+            }
+        }
+    }
+    // A change costs one exec more, on the same connection: it is looked at again, changed and looked at by that one.
+    lab.items(&many(251));
+    let before = lab.counts(2);
+    lab.apply();
+    let after = lab.counts(2);
+    assert_eq!((after.0 - before.0, after.1 - before.1), (1, 2));
+}
+
+#[test]
+#[ignore = "needs the testbed"]
+fn a_jump_hosts_connection_is_shared() {
+    let Some(lab) = Lab::up("debian", 3) else { return };
+    let jump = format!("jump: [{{address: {{ip: 10.99.1.1}}, hostKey: \"{}\"}}]", lab.fingerprint(1).unwrap());
+    lab.site("ops", &jump, |n| lab.fingerprint(n));
+    lab.items("- file: {path: /etc/behind, content: x}");
+    let before = lab.counts(1);
+    lab.apply();
+    let after = lab.counts(1);
+    // One as the jump host, and one as a host behind itself.
+    assert_eq!(after.0 - before.0, 2);
+    assert!(lab.is_settled());
+    let seen = std::fs::read_to_string(lab.path("3/log")).unwrap();
+    assert!(seen.contains("Accepted publickey for ops from 10.99.1.1"), "{seen}");
+}

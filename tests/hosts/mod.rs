@@ -1,0 +1,190 @@
+//! Hosts for real: OpenSSH, systemd, Debian's tools and a bare busybox, in network namespaces that each test makes and ends
+//! (`testbed/hosts/lab.sh`). Where the machine lets nobody make them, `cargo xtask test` has left a note, and these tests
+//! say so.
+mod execs;
+mod faults;
+mod kinds;
+mod strings;
+mod ways;
+
+use crate::support::*;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// Some hosts, and an estate whose only site they are.
+pub struct Lab {
+    folder: tempfile::TempDir,
+    count: usize,
+    environment: Vec<(String, String)>,
+}
+
+/// Whether labs can be made here; says why not, otherwise.
+fn is_possible() -> bool {
+    match std::fs::read_to_string(root().join("target/testbed/hosts/missing")) {
+        Ok(why) => {
+            eprintln!("left out: no hosts can be made on this machine: {why}");
+            false
+        }
+        Err(_) => true,
+    }
+}
+
+fn script() -> Command {
+    Command::new(root().join("tests/testbed/hosts/lab.sh"))
+}
+
+fn succeeded(output: &Output, what: &str) {
+    assert!(output.status.success(), "{what}: {}{}", stdout(output), stderr(output));
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = script().arg("down").arg(self.folder.path()).output();
+    }
+}
+
+impl Lab {
+    /// A lab of some hosts of a kind: `debian`, `busybox` or `systemd`.
+    fn up(kind: &str, count: usize) -> Option<Self> {
+        if !is_possible() {
+            return None;
+        }
+        let folder = tempfile::Builder::new().prefix("lab").rand_bytes(5).tempdir().unwrap();
+        let lab = Self { folder, count, environment: Vec::new() };
+        let tree = testbed("hosts/debian");
+        let output =
+            script().arg("up").arg(lab.folder.path()).arg(tree).args([kind, &count.to_string()]).output().unwrap();
+        succeeded(&output, "the lab comes up");
+        std::fs::create_dir_all(lab.path("templates/hosts")).unwrap();
+        std::fs::create_dir_all(lab.path("inventories")).unwrap();
+        std::fs::create_dir_all(lab.path("home")).unwrap();
+        let user = if kind == "busybox" { "root" } else { "ops" };
+        let becoming = if kind == "busybox" { "none" } else { "sudo" };
+        lab.site(user, &format!("becomeRoot: {becoming}"), |n| lab.fingerprint(n));
+        lab.items("[]");
+        Some(lab)
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// The fingerprint of a host's key.
+    fn fingerprint(&self, host: usize) -> Option<String> {
+        let output =
+            Command::new("ssh-keygen").arg("-lf").arg(self.path(&format!("{host}/host.pub"))).output().unwrap();
+        stdout(&output).split(' ').nth(1).map(ToOwned::to_owned)
+    }
+
+    /// Writes the inventory: who logs in, more of `ssh`, and the pin of each host.
+    fn site(&self, user: &str, ssh: &str, pin: impl Fn(usize) -> Option<String>) {
+        let hosts: String = (1..=self.count)
+            .map(|n| {
+                let roles = if n == 1 { "controlPlane, worker" } else { "worker" };
+                let pin = pin(n).map_or(String::new(), |pin| format!(", hostKey: \"{pin}\""));
+                format!("  - {{name: host-{n}, address: 10.99.1.{n}{pin}, roles: [{roles}]}}\n")
+            })
+            .collect();
+        let text = format!(
+            "version: v1\nkind: OnPremSite\nname: lab\nnetwork: {{cidrs: [10.99.0.0/16]}}\nssh:\n  user: {user}\n  key: {}\n  {ssh}\nhosts:\n{hosts}\
+             kubernetes: {{version: \"1.36.3\", podCidr: 100.80.0.0/16, serviceCidr: 100.88.0.0/16}}\n\
+             api: {{name: api.lab.internal, address: 10.99.1.1}}\nmirror: https://mirror.lab.internal/kubernetes\n",
+            self.path("key").display()
+        );
+        std::fs::write(self.path("inventories/lab.yaml"), text).unwrap();
+    }
+
+    /// What the hosts must have.
+    fn items(&self, items: &str) {
+        // Items are data here, and no template: nothing in them is one's syntax.
+        std::fs::write(self.path("templates/hosts/prepare.yaml"), format!("{{% raw %}}{items}{{% endraw %}}\n"))
+            .unwrap();
+    }
+
+    /// A command that runs where the hosts can be reached.
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = script();
+        command.arg("run").arg(self.folder.path()).arg(program).env("HOME", self.path("home"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn incline_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_incline"));
+        command.arg("--inventories").arg(self.path("inventories")).arg("--templates").arg(self.path("templates"));
+        command.args(arguments);
+        command
+    }
+
+    fn incline(&self, arguments: &[&str]) -> Output {
+        self.incline_command(arguments).output().unwrap()
+    }
+
+    /// Runs incline, and starts it only.
+    fn begin(&self, arguments: &[&str]) -> Child {
+        self.incline_command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Applies, and all goes well.
+    fn apply(&self) {
+        succeeded(&self.incline(&["apply", "--yes"]), "apply");
+    }
+
+    /// Whether there is nothing to do.
+    fn is_settled(&self) -> bool {
+        let output = self.incline(&["plan", "--detailed-exitcode"]);
+        assert!(output.status.code() != Some(1), "{}{}", stdout(&output), stderr(&output));
+        output.status.code() == Some(0)
+    }
+
+    /// Runs shell text on a host as root, past incline.
+    fn ssh(&self, host: usize, text: &str) -> Output {
+        self.command("ssh")
+            .args([
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+                "-o",
+                "LogLevel=ERROR",
+                "-i",
+            ])
+            .arg(self.path("key"))
+            .arg(format!("root@10.99.1.{host}"))
+            .arg(text)
+            .output()
+            .unwrap()
+    }
+
+    fn sh(&self, host: usize, text: &str) -> String {
+        let output = self.ssh(host, text);
+        succeeded(&output, text);
+        stdout(&output)
+    }
+
+    /// A file of a host, seen from outside.
+    fn file(&self, host: usize, path: &str) -> PathBuf {
+        self.path(&format!("{host}/root{path}"))
+    }
+
+    fn stop(&self, host: usize) {
+        succeeded(&script().arg("stop").arg(self.folder.path()).arg(host.to_string()).output().unwrap(), "stop");
+    }
+
+    fn start(&self, host: usize) {
+        succeeded(&script().arg("start").arg(self.folder.path()).arg(host.to_string()).output().unwrap(), "start");
+    }
+
+    /// How many connections a host has accepted, and how many commands it has run.
+    fn counts(&self, host: usize) -> (usize, usize) {
+        let log = std::fs::read_to_string(self.path(&format!("{host}/log"))).unwrap();
+        let count = |what: &str| log.lines().filter(|line| line.starts_with(what)).count();
+        (count("Accepted publickey"), count("Starting session: command"))
+    }
+}
+
+/// Whether no file that was being written is left below a folder.
+fn no_leftovers(folder: &Path) -> bool {
+    let output = Command::new("find").arg(folder).args(["-name", ".incline.*.tmp"]).output().unwrap();
+    output.stdout.is_empty()
+}
