@@ -20,7 +20,11 @@ fn what_does_not_change_costs_one_connection_and_one_exec() {
             for host in 1..=3 {
                 let (connections, commands) = lab.counts(host);
                 let (was_connections, was_commands) = before[host - 1];
-                assert_eq!((connections - was_connections, commands - was_commands), (1, 1), "{command:?} of {size} items");
+                assert_eq!(
+                    (connections - was_connections, commands - was_commands),
+                    (1, 1),
+                    "{command:?} of {size} items"
+                );
             }
         }
     }

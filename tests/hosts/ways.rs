@@ -16,7 +16,8 @@ fn keys_of_all_kinds_log_in() {
     lab.items("- file: {path: /etc/x, content: x}");
     lab.apply();
     let key = lab.path("key");
-    for kind in [&["-t", "ecdsa"][..], &["-t", "ecdsa", "-b", "521"], &["-t", "rsa", "-b", "3072"], &["-t", "ed25519"]] {
+    for kind in [&["-t", "ecdsa"][..], &["-t", "ecdsa", "-b", "521"], &["-t", "rsa", "-b", "3072"], &["-t", "ed25519"]]
+    {
         for file in ["key", "key.pub"] {
             std::fs::remove_file(lab.path(file)).unwrap();
         }
@@ -28,8 +29,15 @@ fn keys_of_all_kinds_log_in() {
     }
     // A certificate, of an authority that the host trusts; the key alone does not do.
     let authority = lab.path("authority");
-    succeeded(&Command::new("ssh-keygen").args(["-q", "-N", "", "-t", "ed25519", "-f"]).arg(&authority).output().unwrap(), "ca");
-    let sign = Command::new("ssh-keygen").args(["-q", "-I", "lab", "-n", "ops", "-s"]).arg(&authority).arg(lab.path("key.pub")).output();
+    succeeded(
+        &Command::new("ssh-keygen").args(["-q", "-N", "", "-t", "ed25519", "-f"]).arg(&authority).output().unwrap(),
+        "ca",
+    );
+    let sign = Command::new("ssh-keygen")
+        .args(["-q", "-I", "lab", "-n", "ops", "-s"])
+        .arg(&authority)
+        .arg(lab.path("key.pub"))
+        .output();
     succeeded(&sign.unwrap(), "sign");
     std::fs::write(lab.file(1, "/etc/ssh/authorized_keys"), "").unwrap();
     assert!(refused(&lab).contains("the certificate of"));
@@ -43,7 +51,8 @@ fn keys_of_all_kinds_log_in() {
     let without = inventory.lines().filter(|line| !line.starts_with("  key: ")).collect::<Vec<_>>().join("\n");
     std::fs::write(lab.path("inventories/lab.yaml"), without).unwrap();
     assert!(refused(&lab).contains("there is no key to log in with"));
-    let mut agent = Command::new("ssh-agent").args(["-D", "-a"]).arg(lab.path("agent")).stdout(Stdio::null()).spawn().unwrap();
+    let mut agent =
+        Command::new("ssh-agent").args(["-D", "-a"]).arg(lab.path("agent")).stdout(Stdio::null()).spawn().unwrap();
     while !lab.path("agent").exists() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -65,10 +74,14 @@ fn keys_of_all_kinds_log_in() {
 #[ignore = "needs the testbed"]
 fn an_encrypted_keys_passphrase_is_asked_once() {
     let Some(lab) = Lab::up("debian", 3) else { return };
-    let encrypt = Command::new("ssh-keygen").args(["-q", "-p", "-N", "open sesame", "-f"]).arg(lab.path("key")).output().unwrap();
+    let encrypt =
+        Command::new("ssh-keygen").args(["-q", "-p", "-N", "open sesame", "-f"]).arg(lab.path("key")).output().unwrap();
     succeeded(&encrypt, "ssh-keygen -p");
     let incline = lab.incline_command(&["plan"]);
-    let words: Vec<String> = std::iter::once(incline.get_program()).chain(incline.get_args()).map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let words: Vec<String> = std::iter::once(incline.get_program())
+        .chain(incline.get_args())
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
     // script(1) is the terminal.
     let output = Command::new("sh")
         .arg("-c")
@@ -94,7 +107,11 @@ fn unknown_wrong_and_changed_host_keys_are_refused() {
     let before = std::fs::read_to_string(lab.path("inventories/lab.yaml")).unwrap();
     let output = lab.incline(&["trust", "lab"]);
     assert_eq!(output.status.code(), Some(64));
-    assert!(stdout(&output).contains(&format!("new     {one}")) && stdout(&output).contains(&format!("pinned  {two}")), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains(&format!("new     {one}")) && stdout(&output).contains(&format!("pinned  {two}")),
+        "{}",
+        stdout(&output)
+    );
     assert_eq!(before, std::fs::read_to_string(lab.path("inventories/lab.yaml")).unwrap());
     succeeded(&lab.incline(&["trust", "lab", "--yes"]), "trust");
     let after = std::fs::read_to_string(lab.path("inventories/lab.yaml")).unwrap();
@@ -113,7 +130,11 @@ fn unknown_wrong_and_changed_host_keys_are_refused() {
     assert!(refused(&lab).contains(&format!("10.99.1.1 has the host key {one}, and must have {two}")));
     let output = lab.incline(&["trust", "lab", "--yes"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("CHANGED") && stderr(&output).contains("somebody stands in between"), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("CHANGED") && stderr(&output).contains("somebody stands in between"),
+        "{}",
+        stderr(&output)
+    );
     std::fs::write(&known, format!("10.99.1.1 {}", std::fs::read_to_string(lab.path("2/host.pub")).unwrap())).unwrap();
     lab.site("ops", &format!("knownHosts: {}", known.display()), |n| (n == 2).then(|| two.clone()));
     assert!(refused(&lab).contains("and must have the one in line 1 of"));
@@ -146,7 +167,9 @@ fn root_is_got_with_a_password_or_not_at_all() {
     assert!(refused(&lab).contains("does not give root's rights: "));
     // A file that others may read is no secret.
     std::fs::write(lab.path("password"), "let me in\n").unwrap();
-    lab.site("ops", &format!("becomeRoot: {{sudoPassword: {{file: {}}}}}", lab.path("password").display()), |n| lab.fingerprint(n));
+    lab.site("ops", &format!("becomeRoot: {{sudoPassword: {{file: {}}}}}", lab.path("password").display()), |n| {
+        lab.fingerprint(n)
+    });
     assert!(stderr(&lab.incline(&["plan"])).contains("is a secret that others may read"));
 }
 
@@ -159,7 +182,10 @@ fn the_users_ssh_config_fills_what_the_inventory_leaves_open() {
     std::fs::write(lab.path("home/.ssh/known_hosts"), format!("10.99.1.1 {known}")).unwrap();
     std::fs::write(
         lab.path("home/.ssh/config"),
-        format!("Host host-2\n  ProxyJump gate\nHost gate\n  HostName 10.99.1.1\n  User root\n  IdentityFile {}\n", lab.path("key").display()),
+        format!(
+            "Host host-2\n  ProxyJump gate\nHost gate\n  HostName 10.99.1.1\n  User root\n  IdentityFile {}\n",
+            lab.path("key").display()
+        ),
     )
     .unwrap();
     succeeded(&lab.incline(&["plan"]), "through the gate");

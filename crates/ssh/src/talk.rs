@@ -231,7 +231,11 @@ fn ended(hop: &str, said: &[u8]) -> Error {
     let text = text.trim();
     let hop = hop.to_owned();
     if text.contains("sudo:") || text.contains("sudoers") || text.contains("not allowed to execute") {
-        let line = text.lines().find(|line| line.contains("sudo") || line.contains("not allowed")).unwrap_or(text);
+        // That a host cannot resolve its own name is only why sudo was slow.
+        let told = |line: &&str| {
+            (line.contains("sudo") || line.contains("not allowed")) && !line.contains("unable to resolve host")
+        };
+        let line = text.lines().find(told).unwrap_or(text);
         return Error::NoRoot { hop, said: line.trim().to_owned() };
     }
     Error::Cut { hop, said: text.lines().last().unwrap_or_default().to_owned() }

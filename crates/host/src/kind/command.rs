@@ -32,13 +32,20 @@ pub struct Command {
     pub run: String,
     /// What succeeds, and changes nothing, once it is done.
     pub unless: String,
+    /// How long it may take, in seconds. Default: 600.
+    #[serde(default = "ten_minutes")]
+    pub timeout: u32,
+}
+
+fn ten_minutes() -> u32 {
+    600
 }
 
 impl Command {
     /// What takes away something that one file stands for.
     pub(super) fn removal(name: String, run: String, file: &str) -> Option<Self> {
         let unless = format!("! [ -e {} ]", shell(file));
-        Some(Self { name: Line::try_from(name).ok()?, run, unless })
+        Some(Self { name: Line::try_from(name).ok()?, run, unless, timeout: ten_minutes() })
     }
 }
 
@@ -64,6 +71,20 @@ impl Kind for Command {
     }
 
     fn act(&self, _: &Difference, act: &mut Act<'_>) {
-        act.run(&["/bin/sh", "-c", &self.run]);
+        act.script(
+            r#"
+if has timeout; then
+  out=$(timeout "$2" /bin/sh -c "$1" 2>&1 3<&- 9>&-)
+  status=$?
+  case $status in
+  0) ;;
+  124 | 143) fail "it was ended: it took longer than $2 seconds" ;;
+  *) fail "it failed ($status)$NL$out" ;;
+  esac
+else
+  run /bin/sh -c "$1"
+fi"#,
+            &[&self.run, &self.timeout.to_string()],
+        );
     }
 }
