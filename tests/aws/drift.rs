@@ -6,8 +6,8 @@ use super::*;
 #[ignore = "needs the testbed: cargo xtask test"]
 fn what_is_planted_is_found_and_nothing_else() {
     let aws = Aws::with_example();
-    aws.ends(&["apply", "--yes"], 0);
-    let quiet = aws.ends(&["drift"], 0);
+    aws.ends(&["apply", "--yes", "lakeside-prod", "lakeside-staging"], 0);
+    let quiet = aws.ends(&["drift", "lakeside-prod", "lakeside-staging"], 0);
     assert!(quiet.contains("No drift:"), "{quiet}");
     let account = "210987654321";
     let groups = aws.query("ec2", account, "Action=DescribeSecurityGroups&Version=2016-11-15");
@@ -63,7 +63,8 @@ fn what_is_planted_is_found_and_nothing_else() {
     aws.json("ecr", account, "AmazonEC2ContainerRegistry_V20150921.SetRepositoryPolicy", policy);
     aws.query("cloudformation", account, "Action=UpdateTerminationProtection&Version=2010-05-15&StackName=lakeside-prod-keys&EnableTerminationProtection=false");
 
-    let report: serde_json::Value = serde_json::from_str(&aws.ends(&["drift", "--json"], 2)).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_str(&aws.ends(&["drift", "--json", "lakeside-prod", "lakeside-staging"], 2)).unwrap();
     assert_eq!(report["format"], 1);
     let mut found: Vec<String> = report["sites"]
         .as_array()
@@ -88,9 +89,9 @@ fn what_is_planted_is_found_and_nothing_else() {
     insta::assert_snapshot!(found.join("\n"));
 
     // Mended as far as it can be, and told what cannot.
-    let text = aws.ends(&["apply", "--mend-drift", "--yes"], 0);
+    let text = aws.ends(&["apply", "--mend-drift", "--yes", "lakeside-prod", "lakeside-staging"], 0);
     println!("{text}");
-    let left = aws.ends(&["drift"], 2);
+    let left = aws.ends(&["drift", "lakeside-prod", "lakeside-staging"], 2);
     let left: Vec<&str> =
         left.split("\n  unchecked").next().unwrap().lines().filter(|line| line.contains(" → ")).collect();
     assert_eq!(left.len(), 2, "{left:?}");

@@ -6,10 +6,12 @@ use super::*;
 #[ignore = "needs the testbed: cargo xtask test"]
 fn the_example_estate_is_made_and_read_back_through_the_services() {
     let aws = Aws::with_example();
-    aws.ends(&["apply"], 64); // Nobody is there to ask.
-    let text = aws.ends(&["apply", "--yes"], 0);
+    aws.ends(&["apply", "lakeside-prod", "lakeside-staging"], 64); // Nobody is there to ask.
+    let text = aws.ends(&["apply", "--yes", "lakeside-prod", "lakeside-staging"], 0);
     assert!(text.contains("Applied: 30 stacks done."), "{text}");
-    assert!(aws.ends(&["plan", "--detailed-exitcode"], 0).contains("Nothing to do."));
+    assert!(
+        aws.ends(&["plan", "--detailed-exitcode", "lakeside-prod", "lakeside-staging"], 0).contains("Nothing to do.")
+    );
     let readback = Command::new(testbed("aws/bin/python"))
         .arg(root().join("tests/testbed/readback.py"))
         .args([&aws.endpoint, aws.inventories().join("lakeside-prod.yaml").to_str().unwrap()])
@@ -83,11 +85,11 @@ fn a_site_lives_and_goes() {
 #[ignore = "needs the testbed: cargo xtask test"]
 fn looking_changes_nothing() {
     let aws = Aws::with_example();
-    aws.ends(&["apply", "--yes"], 0);
+    aws.ends(&["apply", "--yes", "lakeside-prod", "lakeside-staging"], 0);
     aws.edit("lakeside-prod.yaml", "min: 3, desired: 6, max: 24", "min: 3, desired: 7, max: 24");
     aws.forget_requests();
-    aws.ends(&["plan", "--detailed-exitcode"], 2);
-    aws.ends(&["drift"], 0);
+    aws.ends(&["plan", "--detailed-exitcode", "lakeside-prod", "lakeside-staging"], 2);
+    aws.ends(&["drift", "lakeside-prod", "lakeside-staging"], 0);
     aws.ends(&["nodes", "lakeside-prod"], 0);
     let seen = aws.requests();
     // As AWS saw it: nothing but looks. Buckets are read by GET; a role is taken on.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 /// The site that is changed, tampered with and removed.
 const SITE: &str = "lakeside-prod";
+const STAGING: &str = "lakeside-staging";
 
 pub(crate) fn run_demo() -> Outcome {
     testbed::aws()?;
@@ -25,19 +26,19 @@ pub(crate) fn run_demo() -> Outcome {
     let aws = Emulator::start(&folder, 0.05)?;
     let incline = |arguments: &[&str], wanted: i32| incline(&aws, &inventories, arguments, wanted);
 
-    say("the plan of the whole estate: two sites in two accounts");
-    incline(&["plan"], 0)?;
+    say("the plan of what the estate has in AWS: two sites in two accounts");
+    incline(&["plan", SITE, STAGING], 0)?;
     say("apply: stage by stage, stacks of a stage side by side");
-    incline(&["apply", "--yes"], 0)?;
+    incline(&["apply", "--yes", SITE, STAGING], 0)?;
     say("planned again: nothing");
-    incline(&["plan", "--detailed-exitcode"], 0)?;
+    incline(&["plan", "--detailed-exitcode", SITE, STAGING], 0)?;
     say("a pool gets a label: that pool's stack alone, and what it does to its nodes");
     change(
         "labels: {lakeside.internal/workload: imaging}",
         "labels: {lakeside.internal/workload: imaging, lakeside.internal/archive: west}",
     )?;
-    incline(&["plan", "--detailed-exitcode"], 2)?;
-    incline(&["apply", "--yes"], 0)?;
+    incline(&["plan", "--detailed-exitcode", SITE, STAGING], 2)?;
+    incline(&["apply", "--yes", SITE, STAGING], 0)?;
     say("somebody shortens a balancer's timeout and opens SSH to the world, behind incline's back");
     aws.query("elasticloadbalancing", "Action=ModifyLoadBalancerAttributes&Version=2012-06-01&LoadBalancerName=lakeside-prod-clinical&LoadBalancerAttributes.ConnectionSettings.IdleTimeout=60")?;
     let groups = aws.query("ec2", "Action=DescribeSecurityGroups&Version=2016-11-15")?;

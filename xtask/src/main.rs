@@ -1,6 +1,7 @@
 //! `cargo xtask TASK`: what the project needs done beside building.
 mod bench;
 mod bench_apply;
+mod bench_hosts;
 mod demo;
 mod emulator;
 mod testbed;
@@ -15,6 +16,7 @@ cargo xtask test               all tests, with their peers set up first
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
 cargo xtask bench              time and memory, beside terraform and cfn-lint where they are installed
 cargo xtask bench-apply        apply and drift of the production site, beside the AWS CLI, against an emulator
+cargo xtask bench-hosts        hosts looked at and changed, beside ansible, mitogen, pyinfra, OpenSSH and a bare connection
 cargo xtask schema-tables      make the tables anew that come from CloudFormation's schemas";
 
 /// What a task ends with: nothing, or one sentence.
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         "check" => check(),
         "bench" => bench::run(),
         "bench-apply" => bench_apply::run(),
+        "bench-hosts" => bench_hosts::run(),
         "schema-tables" => schema_tables(),
         _ => Err(USAGE.to_owned()),
     };
@@ -85,6 +88,9 @@ fn test() -> Outcome {
         }
     }
     let status = child.wait().map_err(failed)?;
+    if let Some(cause) = testbed::hosts_are_missing() {
+        println!("left out: what needs hosts, which cannot be made on this machine: {cause}");
+    }
     if let Some(cause) = testbed::kubeadm_is_missing() {
         println!("left out: what needs kubeadm, which could not be built: {cause}");
     }

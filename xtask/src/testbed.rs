@@ -4,7 +4,14 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Debian's packages, each with a program that shows that it is there.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 12] = [
+    ("iproute2", "/usr/sbin/ip"),
+    ("mmdebstrap", "/usr/bin/mmdebstrap"),
+    ("nftables", "/usr/sbin/nft"),
+    ("openssh-client", "/usr/bin/ssh-keygen"),
+    ("bsdutils", "/usr/bin/script"),
+    ("systemd-container", "/usr/bin/systemd-nspawn"),
+    ("util-linux", "/usr/bin/unshare"),
     ("ignition", "/usr/bin/ignition-validate"),
     ("shellcheck", "/usr/bin/shellcheck"),
     ("jq", "/usr/bin/jq"),
@@ -22,7 +29,43 @@ pub(crate) fn prepare() -> Outcome {
     packages()?;
     environment("lint")?;
     environment("aws")?;
+    hosts()?;
     kubeadm()
+}
+
+/// The tree that test hosts stand on. Where nobody may make namespaces and mounts, a note is left, which the tests of hosts
+/// print.
+pub(crate) fn hosts() -> Outcome {
+    let place = folder().join("hosts");
+    std::fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
+    install(&PACKAGES)?;
+    let (tree, note) = (place.join("debian"), place.join("missing"));
+    let script = root().join("tests/testbed/hosts/lab.sh");
+    let wanted = std::fs::read_to_string(&script).map_err(|error| format!("{}: {error}", script.display()))?;
+    // The tree is made by the script's part between its name and the next function's.
+    let recipe = wanted.split("\ntree() {").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap_or_default();
+    let made = tree.join("made");
+    if std::fs::read_to_string(&made).is_ok_and(|made| made == recipe) {
+        return Ok(());
+    }
+    let _ = std::fs::remove_file(&note);
+    if !is_root() {
+        return std::fs::write(note, "it takes root").map_err(|error| error.to_string());
+    }
+    let possible = Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]).output();
+    if !possible.is_ok_and(|output| output.status.success()) {
+        return std::fs::write(note, "namespaces cannot be made").map_err(|error| error.to_string());
+    }
+    println!("testbed: making the tree of test hosts");
+    let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&tree).status();
+    run(Command::new(&script).arg("tree").arg(&tree).stdout(Stdio::null()))?;
+    // Written last: an interrupted installation is begun anew.
+    std::fs::write(made, recipe).map_err(|error| error.to_string())
+}
+
+/// Why no test hosts can be made, if they cannot.
+pub(crate) fn hosts_are_missing() -> Option<String> {
+    std::fs::read_to_string(folder().join("hosts/missing")).ok()
 }
 
 /// Makes the emulator of AWS alone.
@@ -36,6 +79,11 @@ pub(crate) fn aws() -> Outcome {
 pub(crate) fn aws_cli() -> Result<PathBuf, String> {
     environment("awscli")?;
     Ok(folder().join("awscli/bin"))
+}
+
+/// ansible, mitogen and pyinfra, of pinned versions.
+pub(crate) fn ansible() -> Outcome {
+    environment("ansible")
 }
 
 fn packages() -> Outcome {

@@ -29,6 +29,8 @@ pub enum Payload {
 pub(crate) struct Act<'a> {
     pub(crate) text: String,
     pub(crate) payloads: Vec<Payload>,
+    /// The folders that files were written into.
+    pub(crate) folders: BTreeSet<String>,
     pub(crate) secrets: &'a Secrets,
     /// Lengths in bytes of files on the machine that runs incline.
     pub(crate) local: &'a BTreeMap<String, u64>,
@@ -83,6 +85,7 @@ impl Act<'_> {
     fn send(&mut self, path: &Path, mode: Mode, owner: &Account, group: &Account, digest: &str, payload: Payload) {
         let bytes = length(&payload).to_string();
         let mode = mode.to_string();
+        self.folders.insert(path.folder().to_owned());
         self.call("put", &[path.as_str(), &mode, owner.as_str(), group.as_str(), &bytes, digest]);
         self.payloads.push(payload);
     }

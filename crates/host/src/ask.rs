@@ -13,6 +13,8 @@ pub(crate) struct Topic {
     pub(crate) program: &'static str,
     /// How one frame for all is taken apart.
     pub(crate) split: Option<Split>,
+    /// Whether the second words of all questions stand before the first words of all, in one argument, a line each.
+    pub(crate) aside: bool,
 }
 
 /// Takes an answer for all questions apart.
@@ -79,12 +81,21 @@ impl Asks {
         for (topic, _) in self.topics.values() {
             text.push_str(&format!("ask_{}() {{\ni=$1\nshift\n{}\n}}\n", topic.name, topic.program.trim()));
         }
-        text.push_str("probe() {\n");
+        text.push_str("probe() {\nsums=\nsame=yes\n");
         for (topic, questions) in self.topics.values() {
             let questions: Vec<&Vec<String>> = questions.iter().collect();
             for (chunk, questions) in questions.chunks(AT_ONCE).enumerate() {
                 text.push_str(&format!("ask_{} {}", topic.name, chunk * AT_ONCE));
-                for word in questions.iter().flat_map(|words| words.iter()) {
+                let mut words: Vec<&str> = Vec::new();
+                let aside: String =
+                    questions.iter().filter_map(|words| words.get(1)).flat_map(|word| [word, "\n"]).collect();
+                if topic.aside {
+                    words.push(&aside);
+                    words.extend(questions.iter().filter_map(|words| words.first()).map(String::as_str));
+                } else {
+                    words.extend(questions.iter().flat_map(|words| words.iter()).map(String::as_str));
+                }
+                for word in words {
                     text.push(' ');
                     text.push_str(&shell(word));
                 }

@@ -1,7 +1,9 @@
 # shellcheck shell=dash disable=SC2086,SC2034,SC2154
 # What programs that change a host are made of. `I` is the number of the item at work.
+ready=
 
 fail() {
+  release
   emit failed "$I" 1 "$1"
   exit 1
 }
@@ -22,7 +24,7 @@ feed() {
 beside() {
   folder=${1%/*}
   if [ ! -d "$folder/" ]; then fail "$folder is not there"; fi
-  rm -f -- "$folder"/.incline.*.tmp
+  for old in "$folder"/.incline.*.tmp; do if [ -e "$old" ]; then rm -f -- "$old"; fi; done
   temporary=$folder/.incline.$$.tmp
 }
 
@@ -32,29 +34,53 @@ place() { # path
     # Moved onto a link to a folder, it would end up inside.
     if [ -L "$1" ]; then rm -f -- "$1"; else fail "$1 is a folder"; fi
   fi
-  out=$(mv -fT -- "$temporary" "$1" 2>&1) || fail "$out"
+  # Asked again only to hear why not.
+  mv -fT -- "$temporary" "$1" || out=$(mv -fT -- "$temporary" "$1" 2>&1) || fail "$out"
   temporary=
 }
 
-# Gives the temporary file its owner and mode and then, whole and on the disk, its final name.
+# Gives the temporary file its owner and mode, sees it onto the disk, and gives it its final name. `ready` is the mode that
+# it was made with, `synced` says that it is on the disk.
 settle() { # path mode owner group
-  out=$(chown -- "$3:$4" "$temporary" 2>&1) || fail "$out"
-  out=$(chmod -- "$2" "$temporary" 2>&1) || fail "$out"
-  sync "$temporary" || sync
+  # A new file is root's, but for its group where the folder passes its own on.
+  if [ "$3:$4" != root:root ] || [ -g "${1%/*}/" ]; then out=$(chown -- "$3:$4" "$temporary" 2>&1) || fail "$out"; fi
+  if [ "$ready" != "$2" ]; then out=$(chmod -- "$2" "$temporary" 2>&1) || fail "$out"; fi
+  if [ -z "$synced" ]; then sync "$temporary" || sync; fi
+  ready=
+  synced=
   place "$1"
-  sync "${1%/*}/" || sync
   if [ -e /sys/fs/selinux/enforce ] && has restorecon; then restorecon -F -- "$1"; fi
+}
+
+# Makes the temporary file of the stream, with a mode that needs no process to set, and sees it onto the disk.
+receive() { # mode bytes
+  ready=$1
+  case "$1" in
+  0644) umask 022 ;;
+  0640) umask 027 ;;
+  0600) ;;
+  *) ready= ;;
+  esac
+  synced=conv=fsync
+  take "$2" >"$temporary" || {
+    out=$({ printf x >>"$temporary"; } 2>&1)
+    fail "$path cannot be written: ${out:-the disk is full}"
+  }
+  umask 077
 }
 
 # Writes a file from the stream.
 put() { # path mode owner group bytes sha256
+  path=$1
   beside "$1"
-  # In one group, so that the shell's own words about a full or read-only disk are caught.
-  out=$({ take "$5" >"$temporary"; } 2>&1) || fail "$1 cannot be written: ${out:-the disk may be full, or read-only}"
+  receive "$2" "$5"
   sum=$(sha256sum <"$temporary")
   if [ "${sum%% *}" != "$6" ]; then fail "$1 did not arrive whole; nothing was changed"; fi
   settle "$1" "$2" "$3" "$4"
 }
+
+# Sees the names of what was written onto the disk.
+ashore() { sync -- "$@" || sync; }
 
 # Takes a file over that a tool has made at the temporary name, if it has the right digest.
 check() { # path program digest

@@ -1,7 +1,7 @@
 //! A host as it must be, and as it was seen.
 use crate::ask::{Answers, Asks, hex};
 use crate::kind::{Item, Judgement};
-use crate::mark::{MARK, Mark, StageMark, Undo};
+use crate::mark::{Mark, StageMark, Undo};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::UnitName;
@@ -32,6 +32,9 @@ pub struct Entry {
     /// Units that are reloaded, once, at the end of the stage.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reload: Vec<UnitName>,
+    /// The digest by which a mark knows the item again.
+    #[serde(skip)]
+    digest: String,
 }
 
 impl TryFrom<Map<String, Value>> for Entry {
@@ -51,7 +54,8 @@ impl TryFrom<Map<String, Value>> for Entry {
         }
         let kind = map.keys().next().cloned().unwrap_or_default();
         let item = serde_json::from_value(Value::Object(map)).map_err(|error| format!("{kind}: {error}"))?;
-        Ok(Self { item, restart, reload })
+        let digest = digest(&item);
+        Ok(Self { item, restart, reload, digest })
     }
 }
 
@@ -61,11 +65,11 @@ impl Entry {
         let restart = self.restart.iter().map(|unit| format!("restart {unit}"));
         restart.chain(self.reload.iter().map(|unit| format!("reload {unit}")))
     }
+}
 
-    /// The digest by which a mark knows what was wished for.
-    fn digest(&self) -> String {
-        hex(&Sha256::digest(serde_json::to_string(&self.item).unwrap_or_default().as_bytes()))
-    }
+/// The digest by which a mark knows what was wished for.
+fn digest(item: &Item) -> String {
+    hex(&Sha256::digest(serde_json::to_string(item).unwrap_or_default().as_bytes()))
 }
 
 /// What one look at a host gave.
@@ -155,9 +159,9 @@ impl View {
 
 impl Host {
     /// All that must be asked to know how it is.
-    pub fn asks(&self) -> Asks {
+    pub fn asks(&self, site: &str) -> Asks {
         let mut asks = Asks::default();
-        asks.ask(&MARK, &["mark"]);
+        self.mark(site).ask(&mut asks);
         for entry in self.stages.iter().flat_map(|(_, entries)| entries) {
             entry.item.ask(&mut asks);
         }
@@ -165,9 +169,9 @@ impl Host {
     }
 
     /// What must be asked to know how one stage is.
-    pub fn asks_of(&self, stage: Stage) -> Asks {
+    pub fn asks_of(&self, site: &str, stage: Stage) -> Asks {
         let mut asks = Asks::default();
-        asks.ask(&MARK, &["mark"]);
+        self.mark(site).ask(&mut asks);
         for entry in self.entries(stage) {
             entry.item.ask(&mut asks);
         }
@@ -214,7 +218,7 @@ impl Host {
     /// # Errors
     /// The mark cannot be read.
     pub fn view(&self, site: &str, stage: Stage, seen: &Answers, secrets: &Secrets) -> Result<View, String> {
-        let mark = Mark::read(seen, site, &self.name)?;
+        let mark = self.mark(site).read(seen)?;
         let known = mark.stages.get(stage.name()).cloned().unwrap_or_default();
         let entries = self.entries(stage);
         let items = entries
@@ -224,7 +228,7 @@ impl Host {
                 mark: match known.items.get(&entry.item.id()) {
                     None => Marked::Never,
                     // What an interrupted run did not come to was never applied, whatever its mark says.
-                    Some(undo) if undo.digest == entry.digest() && !known.unfinished => Marked::Same,
+                    Some(undo) if undo.digest == entry.digest && !known.unfinished => Marked::Same,
                     Some(_) => Marked::Other,
                 },
             })
@@ -252,13 +256,24 @@ impl Host {
         })
     }
 
+    /// The mark of a host that is as it must be.
+    pub(crate) fn mark(&self, site: &str) -> Mark {
+        let stages = self.stages.iter().map(|(stage, _)| {
+            (stage.name().to_owned(), StageMark { items: self.marks(*stage), pending: Vec::new(), unfinished: false })
+        });
+        Mark::of(site, &self.name, stages.collect())
+    }
+
     /// What a mark says of a stage that is as it must be.
     pub(crate) fn marks(&self, stage: Stage) -> BTreeMap<String, Undo> {
         let entries = self.entries(stage).iter();
         entries
             .map(|entry| {
                 let undo = entry.item.undo().map(Box::new);
-                (entry.item.id(), Undo { digest: entry.digest(), stays: undo.is_none() && entry.item.stays(), undo })
+                (
+                    entry.item.id(),
+                    Undo { digest: entry.digest.clone(), stays: undo.is_none() && entry.item.stays(), undo },
+                )
             })
             .collect()
     }

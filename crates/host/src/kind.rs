@@ -13,7 +13,7 @@ mod luks;
 mod modules;
 mod mount;
 mod package;
-mod path;
+pub(crate) mod path;
 mod repository;
 mod secret_file;
 mod swap;

@@ -25,5 +25,5 @@ pub use ask::{Answers, Asks};
 pub use frame::Garbled;
 pub use host::{Entry, Host, Marked, Seen, Sighting, View};
 pub use kind::{Difference, Item, Judgement, KINDS, TextChange};
-pub use program::{Change, Conversation, Heard, bootstrap, change, hold, look};
+pub use program::{Change, Conversation, Heard, SHELL, bootstrap, change, hold, look};
 pub use secret::{Secret, Secrets};

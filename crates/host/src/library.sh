@@ -14,11 +14,15 @@ NL='
 '
 T=
 I=0
-sums=
 temporary=
+synced=
+lock_held=
+lock_last=
+lock_who=
 
 has() { command -v "$1" >/dev/null 2>&1; }
-# Nothing that only looks may hang for ever, as a dead NFS server makes it.
+# What asks a daemon or runs somebody's command may not hang for ever. Plain files are asked without: a process more for
+# each question would cost more than all the rest.
 if has timeout; then T='timeout 30'; fi
 
 # topic, index, status, text
@@ -26,14 +30,14 @@ emit() { printf '@@%s %s %s %s %s\n%s\n' "$NONCE" "$1" "$2" "$3" "${#4}" "$4" ||
 
 # The stream's next bytes, to standard output. dd alone is sure to read no byte more (busybox's head reads ahead).
 take() {
-  if [ $(($1 / 65536)) -gt 0 ]; then dd bs=65536 count=$(($1 / 65536)) iflag=fullblock <&3 || return; fi
-  if [ $(($1 % 65536)) -gt 0 ]; then dd bs=$(($1 % 65536)) count=1 iflag=fullblock <&3 || return; fi
+  if [ $(($1 / 65536)) -gt 0 ]; then dd bs=65536 count=$(($1 / 65536)) iflag=fullblock $synced <&3 || return; fi
+  if [ $(($1 % 65536)) -gt 0 ]; then dd bs=$(($1 % 65536)) count=1 iflag=fullblock $synced <&3 || return; fi
 }
 
-# When a process began: with its number, a name that is never given twice before the next boot.
+# When a process began: with its number, a name that is never given twice before the next boot (proc(5), field 22).
 began() {
-  set -- $(cat "/proc/$1/stat")
-  printf '%s' "${22}"
+  since=
+  if [ -n "$1" ]; then read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ since _ <"/proc/$1/stat"; fi
 }
 
 busy() {
@@ -41,44 +45,64 @@ busy() {
   exit 0
 }
 
-# One changes, or many look. The kernel frees the lock when this shell ends, whatever ends it.
-lock() {
-  file=/run/incline.lock
-  if ! (: >>"$file"); then
-    if [ "$1" = shared ]; then return; fi
-    emit refused 0 1 "$file cannot be written"
-    exit 0
-  fi
-  if has flock; then
-    exec 9>>"$file"
-    holder=
-    if [ "$1" = shared ]; then set -- -s; else set -- -x; fi
-    if ! flock -n "$1" 9; then
-      IFS= read -r holder <"$file"
-      busy "$holder"
-    fi
-    printf '%s\n' "$WHO" >"$file"
-    return
-  fi
-  # No flock (a bare busybox): a file that names a living process.
-  held=/run/incline.holder
-  if read -r pid since holder <"$held"; then
-    if [ "$(began "$pid")" = "$since" ]; then busy "$holder"; fi
-    rm -f "$held"
-  fi
-  if [ "$1" = exclusive ]; then
-    if ! (set -C; printf '%s %s %s\n' "$$" "$(began $$)" "$WHO" >"$held"); then
-      read -r pid since holder <"$held"
-      busy "$holder"
-    fi
-    mine=$held
+# Who changes the host holds a lock that the kernel frees when this shell ends, whatever ends it, and writes its name into
+# a file: its process, when that began, the run, and who it is.
+lock_file=/run/incline.holder
+
+# Whether somebody changes the host; and, in `lock_last`, who did so last. It takes no process to find out.
+is_held() {
+  lock_last=
+  lock_pid=
+  IFS= read -r lock_last <"$lock_file"
+  read -r lock_pid born run lock_who <"$lock_file"
+  began "$lock_pid"
+  [ -n "$lock_pid" ] && [ "$since" = "$born" ]
+}
+
+# Ends if somebody changes the host. Who is about to end is waited for.
+look() {
+  if is_held; then
+    sleep 1
+    if is_held; then busy "$lock_who"; fi
   fi
 }
 
-mine=
+# Ends if somebody has changed the host since `look`: what was seen may be half of this and half of that.
+looked() {
+  lock_before=$lock_last
+  if is_held || [ "$lock_last" != "$lock_before" ]; then busy "$lock_who"; fi
+}
+
+# Keeps everyone else from changing the host, and from believing what they see of it.
+lock() {
+  if ! true >>/run/incline.lock; then
+    emit refused 0 1 '/run/incline.lock cannot be written'
+    exit 0
+  fi
+  look
+  if has flock; then
+    exec 9>>/run/incline.lock
+    if ! flock -n 9; then
+      sleep 1
+      if ! flock -n 9; then is_held; busy "$lock_who"; fi
+    fi
+  fi
+  # A bare busybox has no flock: there, who makes the file first holds the lock.
+  rm -f "$lock_file"
+  began $$
+  if ! (set -C; printf '%s %s %s %s\n' "$$" "$since" "$NONCE" "$WHO" >"$lock_file"); then is_held; busy "$lock_who"; fi
+  lock_held=yes
+}
+
+# Nothing more is changed: told before the end is, so that who comes next need not wait for this shell to be gone.
+release() {
+  if [ -n "$lock_held" ]; then printf '0 0 %s %s\n' "$NONCE" "$WHO" >"$lock_file"; fi
+  lock_held=
+}
+
 leave() {
+  release
   if [ -n "$temporary" ]; then rm -f -- "$temporary"; fi
-  if [ -n "$mine" ]; then rm -f -- "$mine"; fi
 }
 trap leave EXIT
 trap 'exit 1' HUP INT PIPE TERM

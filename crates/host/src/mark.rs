@@ -1,20 +1,26 @@
 //! The mark: one small file on the host that says what incline last set out to make there. It is written before anything
 //! else changes, so that a run that was cut off is seen for what it is.
-use crate::ask::{Answers, Topic};
+use crate::ask::{Answers, Asks, Topic};
 use crate::kind::Item;
+use crate::kind::path::{ask_sum, digest, sum};
 use crate::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Where the mark stands.
 pub(crate) const PLACE: &str = "/var/lib/incline/mark.json";
 
-/// The mark's text.
-pub(crate) const MARK: Topic = Topic {
-    name: "mark",
+/// The mark's text, if its digest is not the second word: one that says what it must is known without being read. Asked
+/// after [`SUM`], whose answers it looks at.
+const TEXT: Topic = Topic {
+    name: "text_of_mark",
     program: r#"
-mark=/var/lib/incline/mark.json
-if [ -f "$mark" ]; then emit mark 0 0 "$(cat "$mark")"; else emit mark 0 1 ''; fi"#,
+if [ -n "$same" ]; then return; fi
+case "$sums" in
+*"$NL$2  $1$NL"*) ;;
+*) if [ -f "$1" ]; then emit text_of_mark 0 0 "$(cat "$1")"; else emit text_of_mark 0 1 ''; fi ;;
+esac"#,
     split: None,
+    aside: false,
 };
 
 /// The version of the mark's format.
@@ -62,31 +68,50 @@ pub(crate) struct Undo {
 }
 
 impl Mark {
-    /// The mark as it was seen; an empty one where there is none.
+    /// A mark that says that some stages are done.
+    pub(crate) fn of(site: &str, host: &str, stages: BTreeMap<String, StageMark>) -> Self {
+        Self { format: FORMAT, site: site.to_owned(), host: host.to_owned(), stages }
+    }
+
+    /// Asks what [`Self::read`] needs, where this is the mark that is expected.
+    pub(crate) fn ask(&self, asks: &mut Asks) {
+        let expected = digest(self.text().as_bytes());
+        ask_sum(asks, PLACE, &expected);
+        asks.ask(&TEXT, &[PLACE, &expected]);
+    }
+
+    /// The mark as it was seen, where this one was expected; an empty one where there is none.
     ///
     /// # Errors
     /// It is broken, or another site's.
-    pub(crate) fn read(seen: &Answers, site: &str, host: &str) -> Result<Self, String> {
-        let answer = seen.get(&MARK, &["mark"])?;
-        let (site, host) = (site.to_owned(), host.to_owned());
+    pub(crate) fn read(&self, seen: &Answers) -> Result<Self, String> {
+        let expected = digest(self.text().as_bytes());
+        if sum(seen, PLACE, &expected)?.is_some_and(|sum| sum == expected) {
+            return Ok(self.clone());
+        }
+        let answer = seen.get(&TEXT, &[PLACE, &expected])?;
         if !answer.is_yes() {
-            return Ok(Self { format: FORMAT, site, host, stages: BTreeMap::new() });
+            return Ok(Self::of(&self.site, &self.host, BTreeMap::new()));
         }
         let mark: Self = serde_json::from_str(&answer.text()).map_err(|error| format!("{PLACE} is broken: {error}"))?;
         if mark.format != FORMAT {
             return Err(format!("{PLACE} has the format {}, and this incline knows {FORMAT}", mark.format));
         }
-        if (&mark.site, &mark.host) != (&site, &host) {
+        if (&mark.site, &mark.host) != (&self.site, &self.host) {
             return Err(format!("the host belongs to {} as {} ({PLACE})", mark.site, mark.host));
         }
         Ok(mark)
+    }
+
+    fn text(&self) -> String {
+        // A mark is made of texts and lists alone.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
     /// The mark's text with another stage in it.
     pub(crate) fn with(&self, stage: &str, mark: StageMark) -> String {
         let mut new = self.clone();
         new.stages.insert(stage.to_owned(), mark);
-        // A mark is made of texts and lists alone.
-        serde_json::to_string_pretty(&new).unwrap_or_default() + "\n"
+        new.text()
     }
 }

@@ -4,14 +4,17 @@ use crate::ask::{Answers, Asks};
 use crate::frame::{Frame, Garbled, Reader};
 use crate::host::{Host, View};
 use crate::kind::{Difference, Judgement};
-use crate::mark::{Mark, PLACE};
+use crate::mark::PLACE;
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{Mode, Path, root};
 use incline_model::desired::Stage;
 use incline_model::quote::shell;
 
-/// The command that every program is started by: it reads so many bytes of its standard input, and runs them. dd is the
+/// The command that a program is started by that nothing follows: the shell reads it from its standard input.
+pub const SHELL: &str = "/bin/sh -s";
+
+/// The command that a program is started by that contents follow: it reads so many bytes of its standard input, and runs them. dd is the
 /// one tool of which every make reads no byte more than it is told to, so that contents can follow.
 ///
 /// `exec` saves a process where the login shell knows it; all login shells know this line's quotes.
@@ -29,22 +32,17 @@ fn bare(text: &str) -> String {
 
 /// In braces, so that a shell that got only part of it runs none of it.
 fn whole(text: &str) -> String {
-    format!("{{\n{text}}}")
+    format!("{{\n{text}}}\n")
 }
 
-fn opening(nonce: &str, who: &str, lock: &str, asks: &Asks) -> String {
+fn opening(nonce: &str, who: &str, asks: &Asks) -> String {
     let library = bare(include_str!("library.sh"));
-    format!(
-        "NONCE={}\nWHO={}\n{library}{}lock {lock}\nprobe\nemit asked 0 0 ''\n",
-        shell(nonce),
-        shell(who),
-        asks.program()
-    )
+    format!("NONCE={}\nWHO={}\n{library}{}", shell(nonce), shell(who), asks.program())
 }
 
 /// A program that looks, and ends. `nonce` is new for every run; `who` is told to whoever finds the host locked.
 pub fn look(nonce: &str, who: &str, asks: &Asks) -> String {
-    whole(&format!("{}emit end 0 0 ''\n", opening(nonce, who, "shared", asks)))
+    whole(&format!("{}look\nprobe\nlooked\nemit asked 0 0 ''\nemit end 0 0 ''\nexit 0\n", opening(nonce, who, asks)))
 }
 
 /// A program that looks, keeps everyone else off, and waits for another program: its length in bytes on a line, then
@@ -52,8 +50,8 @@ pub fn look(nonce: &str, who: &str, asks: &Asks) -> String {
 pub fn hold(nonce: &str, who: &str, asks: &Asks) -> String {
     let library = bare(include_str!("changes.sh"));
     whole(&format!(
-        "{library}{}if IFS= read -r bytes <&3 && [ -n \"$bytes\" ]; then eval \"$(take \"$bytes\")\"; fi\n",
-        opening(nonce, who, "exclusive", asks)
+        "{library}{}lock\nprobe\nemit asked 0 0 ''\nif IFS= read -r bytes <&3 && [ -n \"$bytes\" ]; then eval \"$(take \"$bytes\")\"; fi\n",
+        opening(nonce, who, asks)
     ))
 }
 
@@ -80,9 +78,9 @@ pub fn change(
     secrets: &Secrets,
     local: &BTreeMap<String, u64>,
 ) -> Result<Change, String> {
-    let old = Mark::read(seen, site, &host.name)?;
+    let old = host.mark(site).read(seen)?;
     let (before, after) = host.stage_marks(stage, &old, view);
-    let mut act = Act { text: String::new(), payloads: Vec::new(), secrets, local };
+    let mut act = Act { text: String::new(), payloads: Vec::new(), folders: BTreeSet::new(), secrets, local };
     let mut items = Vec::new();
     mark(&mut act, &old.with(stage.name(), before));
     for (entry, seen) in host.entries(stage).iter().zip(&view.items) {
@@ -97,8 +95,11 @@ pub fn change(
         let (verb, unit) = handler.split_once(' ').unwrap_or((&handler, ""));
         announced(&mut act, &mut items, handler.clone(), |act| act.run(&["systemctl", verb, unit]));
     }
+    // A mark that says that all is done must not outlive what was done.
+    let folders: Vec<String> = core::mem::take(&mut act.folders).into_iter().collect();
+    act.call("ashore", &folders.iter().map(String::as_str).collect::<Vec<_>>());
     mark(&mut act, &old.with(stage.name(), after));
-    act.text.push_str("probe\nemit asked 0 0 ''\nemit end 0 0 ''\n");
+    act.text.push_str("release\nprobe\nemit asked 0 0 ''\nemit end 0 0 ''\n");
     Ok(Change { program: whole(&act.text), payloads: act.payloads, items })
 }
 

@@ -18,7 +18,9 @@ const STAGES: [(Stage, &str); 1] = [(Stage::Prepare, "hosts/prepare.yaml")];
 /// # Errors
 /// A template that cannot be rendered, or that gives something else than items.
 pub fn render_hosts(site: &OnPrem, templates: &Templates) -> Result<Vec<Host>, Error> {
-    site.typed().hosts.iter().map(|host| one(host, &context(site, host, templates)?, templates)).collect()
+    // Most hosts of a site are alike: what gives the same text is read once.
+    let mut known = BTreeMap::new();
+    site.typed().hosts.iter().map(|host| one(host, &context(site, host, templates)?, templates, &mut known)).collect()
 }
 
 /// What the templates of a host see.
@@ -34,20 +36,23 @@ pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates)
     }))
 }
 
-fn one(host: &onprem::Host, context: &Value, templates: &Templates) -> Result<Host, Error> {
+fn one(
+    host: &onprem::Host,
+    context: &Value,
+    templates: &Templates,
+    known: &mut BTreeMap<String, Vec<Entry>>,
+) -> Result<Host, Error> {
     let mut stages = Vec::new();
     for (stage, template) in STAGES {
         let text = templates.render(template, context)?;
-        let broken = |cause: String| Error::NotYaml { name: template.to_owned(), cause };
-        let parsed = yaml::parse(template, &text)
-            .map_err(|faults| broken(faults.first().map_or(String::new(), ToString::to_string)))?;
-        let Value::Array(items) = parsed.value() else { return Err(broken("it is no list of items".to_owned())) };
-        let mut entries = Vec::new();
-        for (index, item) in items.into_iter().enumerate() {
-            let line = parsed.place_of(&Path::root().at(index)).line;
-            let entry: Entry = serde_json::from_value(item).map_err(|error| broken(format!("line {line}: {error}")))?;
-            entries.push(entry);
-        }
+        let entries = match known.get(&text) {
+            Some(entries) => entries.clone(),
+            None => {
+                let entries = entries(template, &text)?;
+                known.insert(text, entries.clone());
+                entries
+            }
+        };
         stages.push((stage, entries));
     }
     let host = Host { name: host.name.to_string(), stages };
@@ -55,6 +60,19 @@ fn one(host: &onprem::Host, context: &Value, templates: &Templates) -> Result<Ho
         Some(what) => Err(Error::Clash { host: host.name, what }),
         None => Ok(host),
     }
+}
+
+/// Reads a list of items.
+fn entries(template: &str, text: &str) -> Result<Vec<Entry>, Error> {
+    let broken = |cause: String| Error::NotYaml { name: template.to_owned(), cause };
+    let parsed = yaml::parse(template, text)
+        .map_err(|faults| broken(faults.first().map_or(String::new(), ToString::to_string)))?;
+    let Value::Array(items) = parsed.value() else { return Err(broken("it is no list of items".to_owned())) };
+    let read = |(index, item)| {
+        let line = parsed.place_of(&Path::root().at(index)).line;
+        serde_json::from_value(item).map_err(|error| broken(format!("line {line}: {error}")))
+    };
+    items.into_iter().enumerate().map(read).collect()
 }
 
 /// The lines of a file that are no comments.

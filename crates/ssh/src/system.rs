@@ -121,7 +121,7 @@ impl Hosts {
 
     async fn sight(&self, part: &Part) -> Result<Heard, Error> {
         let nonce = nonce();
-        let asks = part.host.asks();
+        let asks = part.host.asks(&part.site);
         let program = incline_host::look(&nonce, &self.who, &asks);
         let connection = self.connection(part).await?;
         look(&connection, &part.route, &self.secrets, &nonce, &program, asks).await
@@ -159,11 +159,11 @@ impl Hosts {
     /// Locks a host and looks at one of its stages.
     async fn hold(&self, part: &Part, stage: Stage) -> Result<Held, Trouble> {
         let nonce = nonce();
-        let asks = part.host.asks_of(stage);
+        let asks = part.host.asks_of(&part.site, stage);
         let program = hold(&nonce, &self.who, &asks);
         let connection = self.connection(part).await?;
         let conversation = Conversation::new(&nonce, asks);
-        let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, conversation).await?;
+        let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, true, conversation).await?;
         match talk.hear().await? {
             Heard::Asked(answers) => {
                 let view = part.host.view(&part.site, stage, &answers, &self.secrets).map_err(Trouble::new)?;

@@ -2,7 +2,7 @@
 use crate::connect::Connection;
 use crate::error::Error;
 use crate::route::{Root, Route};
-use incline_host::{Asks, Change, Conversation, Heard, Payload, Secrets, bootstrap};
+use incline_host::{Asks, Change, Conversation, Heard, Payload, SHELL, Secrets, bootstrap};
 use incline_model::quote::shell;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
@@ -35,18 +35,19 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    /// Starts a program. It is one exec on the connection.
+    /// Starts a program; `more` says that something follows it. It is one exec on the connection.
     pub(crate) async fn start(
         connection: &Connection,
         route: &Route,
         secrets: &Secrets,
         program: &str,
+        more: bool,
         conversation: Conversation,
     ) -> Result<Self, Error> {
         let hop = route.host.name();
         let lost = |error: russh::Error| Error::Cut { hop: hop.clone(), said: error.to_string() };
         let channel = connection.channel_open_session().await.map_err(lost)?;
-        let bootstrap = bootstrap(program.len());
+        let bootstrap = if more { bootstrap(program.len()) } else { SHELL.to_owned() };
         let command = match &route.root {
             Root::Already => format!("exec {bootstrap}"),
             Root::Sudo => format!("exec sudo -n {bootstrap}"),
@@ -66,6 +67,9 @@ impl Talk {
             talk.sudo(password.expose()).await?;
         }
         talk.write(program.as_bytes().to_vec()).await?;
+        if !more {
+            talk.writing.eof().await.map_err(lost)?;
+        }
         Ok(talk)
     }
 
@@ -250,7 +254,7 @@ pub(crate) async fn look(
     program: &str,
     asks: Asks,
 ) -> Result<Heard, Error> {
-    let mut talk = Talk::start(connection, route, secrets, program, Conversation::new(nonce, asks)).await?;
+    let mut talk = Talk::start(connection, route, secrets, program, false, Conversation::new(nonce, asks)).await?;
     let asked = talk.hear().await?;
     if matches!(asked, Heard::Asked(_)) {
         // Without the end mark, something may be missing.

@@ -24,7 +24,6 @@ tree() {
     ln -sf /dev/null "$1/etc/systemd/system/$unit"
   done
   mkdir -p "$1/jail"
-  touch "$1/made"
 }
 
 # What a host's sshd is told.
@@ -42,6 +41,7 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 StrictModes no
 UsePAM no
+Subsystem sftp /usr/lib/openssh/sftp-server
 LogLevel VERBOSE
 MaxStartups 200
 CONFIG
@@ -80,6 +80,7 @@ stop() { # lab number
   rm -f "$1/$2/pid"
   if [ "$(cat "$1/kind")" = systemd ]; then
     # The machine's init is nspawn's child: without it, all in the machine ends.
+    # shellcheck disable=SC2013
     for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -KILL "$child" 2>/dev/null || true; done
   fi
   kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true

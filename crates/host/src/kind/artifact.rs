@@ -1,5 +1,5 @@
 //! A file that is fetched by the host or sent to it, checked by its digest before it gets its name, and perhaps unpacked.
-use super::path::{STAT, SUM, SUM512, compare_ownership, stat, sum};
+use super::path::{STAT, ask_sum, compare_ownership, stat, sum};
 use super::{Absent, Difference, Item, Judgement, Kind, known};
 use crate::act::{Act, Payload};
 use crate::ask::{Answers, Asks, Topic};
@@ -22,6 +22,7 @@ while [ $# -gt 2 ]; do
   shift 3
 done"#,
     split: None,
+    aside: false,
 };
 
 /// A file that is fetched or sent.
@@ -57,10 +58,6 @@ pub enum From {
 }
 
 impl Artifact {
-    fn topic(&self) -> &'static Topic {
-        if self.digest.as_str().len() == 128 { &SUM512 } else { &SUM }
-    }
-
     fn program(&self) -> &'static str {
         if self.digest.as_str().len() == 128 { "sha512sum" } else { "sha256sum" }
     }
@@ -78,7 +75,7 @@ impl Kind for Artifact {
 
     fn ask(&self, asks: &mut Asks) {
         asks.ask(&STAT, &[self.path.as_str()]);
-        asks.ask(self.topic(), &[self.path.as_str()]);
+        ask_sum(asks, self.path.as_str(), self.digest.as_str());
         if let Some(into) = &self.unpack {
             asks.ask(&UNPACKED, &[into.as_str(), &self.list(), self.digest.as_str()]);
         }
@@ -94,7 +91,7 @@ impl Kind for Artifact {
             }
             Some(stat) if stat.kind == "file" => {
                 compare_ownership(&mut difference, &stat, self.mode, &root(), &root());
-                let is = known!(sum(self.topic(), seen, &self.path));
+                let is = known!(sum(seen, self.path.as_str(), wished));
                 difference.compare("digest", is, wished);
             }
             Some(stat) => difference.add("type", Some(stat.kind.into()), Some("file".into())),
@@ -120,10 +117,7 @@ impl Kind for Artifact {
                 From::Url(url) => act.call("fetch", &[url.as_str()]),
                 From::Local(file) => match act.local.get(file) {
                     Some(bytes) => {
-                        act.script(
-                            "out=$({ take \"$1\" >\"$temporary\"; } 2>&1) || fail \"$2 cannot be written: $out\"",
-                            &[&bytes.to_string(), path],
-                        );
+                        act.script("path=$3\nreceive \"$1\" \"$2\"", &[&mode, &bytes.to_string(), path]);
                         act.payloads.push(Payload::File { path: file.clone(), bytes: *bytes });
                     }
                     None => act.call("fail", &[&format!("{file} is not on this machine")]),

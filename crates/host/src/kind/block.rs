@@ -28,12 +28,13 @@ for path; do
     else
       facts="$facts${NL}unreadable blkid is not on the host"
     fi
-    for holder in "/sys/class/block/${real##*/}/holders"/*; do if [ -e "$holder" ]; then facts="$facts${NL}holder ${holder##*/}"; fi; done
+    for user in "/sys/class/block/${real##*/}/holders"/*; do if [ -e "$user" ]; then facts="$facts${NL}holder ${user##*/}"; fi; done
     emit disk "$i" 0 "$facts"
   fi
   i=$((i + 1))
 done"#,
     split: None,
+    aside: false,
 };
 
 /// What is known of a disk.

@@ -20,6 +20,7 @@ for proof; do
   i=$((i + 1))
 done"#,
     split: None,
+    aside: false,
 };
 
 /// A command, and what proves that it is done. Both are shell text; what varies belongs into files beside them.

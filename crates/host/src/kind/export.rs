@@ -18,6 +18,7 @@ out=
 if [ -e /var/lib/nfs/etab ]; then out=$(cat /var/lib/nfs/etab); fi
 emit exports 0 0 "$out""#,
     split: None,
+    aside: false,
 };
 
 /// Exported directories.

@@ -17,6 +17,7 @@ status=$?
 if [ "$status" -eq 1 ]; then status=125; fi
 emit image "$i" "$status" "$out""#,
     split: Some(split),
+    aside: false,
 };
 
 /// Columns of `ctr images ls`: name, media type, digest, size, platforms, labels.

@@ -21,6 +21,7 @@ for module; do
   i=$((i + 1))
 done"#,
     split: None,
+    aside: false,
 };
 
 /// Kernel modules: one whole file, and what is loaded now.

@@ -18,6 +18,7 @@ fstab=
 if [ -e /etc/fstab ]; then fstab=$(cat /etc/fstab); fi
 emit mounts 0 0 "$(cat /proc/self/mountinfo)$NL--$NL$fstab""#,
     split: None,
+    aside: false,
 };
 
 /// What a source that is named by label or UUID is now.
@@ -35,6 +36,7 @@ for source; do
   i=$((i + 1))
 done"#,
     split: None,
+    aside: false,
 };
 
 /// A mounted filesystem.

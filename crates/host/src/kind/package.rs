@@ -17,19 +17,20 @@ if has dpkg-query; then
   if [ "$status" -eq 1 ]; then status=0; fi
   emit package "$i" "$status" "$out"
 elif has rpm; then
-  held=
-  for list in /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list; do if [ -e "$list" ]; then held="$held$(cat "$list")$NL"; fi; done
+  locked=
+  for list in /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list; do if [ -e "$list" ]; then locked="$locked$(cat "$list")$NL"; fi; done
   out=
   for package; do
     version=$($T rpm -q --qf '%{VERSION}-%{RELEASE}\n' -- "$package" 2>/dev/null | head -n 1) || version=
     case "$version" in '' | *' is not installed') continue ;; esac
-    case "$NL$held" in *"$NL$package-"[0-9]*) out="$out$package hi $version$NL" ;; *) out="$out$package ii $version$NL" ;; esac
+    case "$NL$locked" in *"$NL$package-"[0-9]*) out="$out$package hi $version$NL" ;; *) out="$out$package ii $version$NL" ;; esac
   done
   emit package "$i" 0 "$out"
 else
   emit package "$i" 125 'the host has neither dpkg nor rpm'
 fi"#,
     split: Some(split),
+    aside: false,
 };
 
 /// Lines `NAME STATUS VERSION`: `ii` is installed, `hi` is held (dpkg-query(1)).

@@ -23,6 +23,7 @@ fi
 if [ -d /run/systemd/system ] && [ "$(readlink /etc/systemd/system/swap.target)" != /dev/null ]; then out="${out}target swap.target$NL"; fi
 emit swap 0 0 "$out""#,
     split: None,
+    aside: false,
 };
 
 /// No swap: the kubelet's memory limits would not hold, and what a pod kept in memory would reach a disk.

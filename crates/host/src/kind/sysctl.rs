@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 const LIVE: Topic = Topic {
     name: "sysctl",
     program: r#"
-out=$($T grep -H '' -- "$@" 2>/dev/null)
+out=$(grep -H '' -- "$@" 2>/dev/null)
 status=$?
 case $status in 1 | 2) status=0 ;; esac
 emit sysctl "$i" "$status" "$out""#,
     split: Some(split),
+    aside: false,
 };
 
 /// Lines `PATH:VALUE`.

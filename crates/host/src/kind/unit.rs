@@ -19,6 +19,7 @@ out=$($T systemctl show --no-pager -p LoadState,ActiveState,SubState,UnitFileSta
 status=$?
 emit unit "$i" "$status" "$out""#,
     split: Some(split),
+    aside: false,
 };
 
 /// One block a unit, in the order in which they were asked.

@@ -14,6 +14,7 @@ const ACCOUNTS: Topic = Topic {
 if has getent; then emit accounts 0 0 "$($T getent passwd)$NL--$NL$($T getent group)"
 else emit accounts 0 0 "$(cat /etc/passwd)$NL--$NL$(cat /etc/group)"; fi"#,
     split: None,
+    aside: false,
 };
 
 /// The fields of a user's or a group's line.
