@@ -52,3 +52,33 @@ fn a_jump_hosts_connection_is_shared() {
     let seen = std::fs::read_to_string(lab.path("3/log")).unwrap();
     assert!(seen.contains("Accepted publickey for ops from 10.99.1.1"), "{seen}");
 }
+
+#[test]
+#[ignore = "needs the testbed"]
+fn a_host_that_does_not_answer_or_fails_holds_nobody_up() {
+    let Some(lab) = Lab::up("debian", 3) else { return };
+    lab.stop(3);
+    // Its folder stands in the way on one host alone.
+    lab.sh(2, "mkdir -p /opt/x/y");
+    lab.items("- file: {path: /opt/first, content: x}\n- file: {path: /opt/x, content: x}");
+    let output = lab.incline(&["apply", "--yes"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("! lab/host-3: 10.99.1.3 cannot be reached") && text.contains("Left out: lab/host-3."),
+        "{text}"
+    );
+    assert!(text.contains("✗ lab/host-2/prepare: file /opt/x: /opt/x is a folder"), "{text}");
+    assert!(lab.file(1, "/opt/x").is_file() && lab.file(2, "/opt/first").is_file());
+    let events = stdout(&lab.incline(&["apply", "--yes", "--json"]));
+    let lines: Vec<serde_json::Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["event"] == "leftOut" && line["target"] == "lab/host-3"), "{events}");
+    assert_eq!(lines.last().unwrap()["success"], false);
+    let drift = lab.incline(&["drift"]);
+    assert_eq!(drift.status.code(), Some(1));
+    assert!(stdout(&drift).contains("could not be checked"), "{}", stdout(&drift));
+    lab.start(3);
+    lab.sh(2, "rm -r /opt/x");
+    lab.apply();
+    assert!(lab.is_settled());
+}

@@ -88,11 +88,20 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         }
     }
     let missed = if left_out.is_empty() { Exit::Done } else { Exit::Failed };
+    if options.run.json {
+        for blocked in &left_out {
+            view::say(&view::run::left_out(blocked))?;
+        }
+    }
     if plan.is_empty() && !options.run.json {
         return Ok(missed);
     }
     let system = Systems { stacks: live.system(&table, options.run.parallel, stop.clone()), hosts: &onprem.hosts };
     let exit = carry_out(&system, &plan, options.run.json, &stop).await?;
+    if !left_out.is_empty() && !options.run.json {
+        let targets: Vec<&str> = left_out.iter().map(|blocked| blocked.target.as_str()).collect();
+        view::say(&format!("Left out: {}.\n", targets.join(", ")))?;
+    }
     Ok(if exit == Exit::Done { missed } else { exit })
 }
 

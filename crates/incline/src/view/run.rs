@@ -3,7 +3,7 @@
 use super::{count, style};
 use incline_model::desired::Stage;
 use incline_model::event::{Event, FORMAT, Outcome, Report, Trouble};
-use incline_model::plan::{Plan, Verb, is_of_host};
+use incline_model::plan::{Blocked, Plan, Verb, is_of_host};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -181,7 +181,9 @@ impl Screen {
         }
         // A reason that only says that another failure ended it is noise.
         let cancelled = reason.to_ascii_lowercase().contains("cancelled");
-        if status.ends_with("_FAILED") && !cancelled && !reason.is_empty() && resource != target {
+        // A host's first failed item ends it, and is told then.
+        if status.ends_with("_FAILED") && !cancelled && !reason.is_empty() && resource != target && !is_of_host(target)
+        {
             self.print(target, &style::red(&format!("✗ {resource} ({kind}): {reason}")));
         } else if matches!(self.kind, Kind::Plain) && !status.ends_with("_IN_PROGRESS") && resource != target {
             self.line(target, &format!("{} {}", named(target, kind, resource), style::dim(status)));
@@ -289,6 +291,14 @@ fn noun(targets: &[&str]) -> &'static str {
 fn elapsed(since: Instant) -> String {
     let seconds = since.elapsed().as_secs();
     format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// A host that is left out, as a JSON line.
+pub(crate) fn left_out(blocked: &Blocked) -> String {
+    let line = serde_json::json!({
+        "event": "leftOut", "format": FORMAT, "target": blocked.target, "cause": blocked.cause, "details": blocked.details,
+    });
+    format!("{line}\n")
 }
 
 /// How a run ended: what failed and why, what was left, and the totals last.
