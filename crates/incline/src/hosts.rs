@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// How many hosts are worked on side by side, if nobody says otherwise: a hundred hosts at once take 40 MB here, and sshd's
+/// How many hosts are worked on side by side, if nobody says otherwise: fifty at once take 25 MB, and sshd's
 /// default MaxStartups of a jump host (10:30:100) begins to drop what comes in faster.
 pub(crate) const FORKS: u16 = 64;
 
