@@ -83,15 +83,6 @@ fn converges(lab: &Lab) -> bool {
     false
 }
 
-/// Numbers that look random, and are the same each time.
-fn numbers(seed: u64) -> impl Iterator<Item = u64> {
-    let mut state = seed;
-    std::iter::from_fn(move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        Some(state >> 33)
-    })
-}
-
 fn counted(what: &str, tried: usize, lost: &[String]) {
     println!("{what}: {tried} tried, {} survived, {} lost", tried - lost.len(), lost.len());
     assert!(lost.is_empty(), "{what}: {}", lost.join("; "));

@@ -183,6 +183,15 @@ impl Lab {
     }
 }
 
+/// Numbers that look random, and are the same each time.
+fn numbers(seed: u64) -> impl Iterator<Item = u64> {
+    let mut state = seed;
+    std::iter::from_fn(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Some(state >> 33)
+    })
+}
+
 /// Whether no file that was being written is left below a folder.
 fn no_leftovers(folder: &Path) -> bool {
     let output = Command::new("find").arg(folder).args(["-name", ".incline.*.tmp"]).output().unwrap();

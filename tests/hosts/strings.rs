@@ -50,18 +50,10 @@ const PIECES: [&str; 44] = [
     "word",
 ];
 
-/// Numbers that look random, and are the same each time.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit
-    }
-
-    fn text(&mut self) -> String {
-        (0..=self.below(6)).map(|_| PIECES[self.below(PIECES.len())]).collect()
-    }
+/// A hostile text, woven of some pieces.
+fn text(chance: &mut impl Iterator<Item = u64>) -> String {
+    let mut below = |limit: usize| chance.next().unwrap() as usize % limit;
+    (0..=below(6)).map(|_| PIECES[below(PIECES.len())]).collect()
 }
 
 /// What became of the texts of a kind of place.
@@ -99,13 +91,13 @@ const PLACES: [&str; 10] =
 #[ignore = "needs the testbed"]
 fn ten_thousand_hostile_texts_arrive_or_are_refused() {
     let Some(lab) = Lab::up("debian", 1) else { return };
-    let mut chance = Chance(3);
+    let mut chance = numbers(3);
     let mut tallies: std::collections::BTreeMap<&str, Tally> = std::collections::BTreeMap::new();
     let (mut items, mut expected) = (Vec::new(), Vec::new());
     items.push(serde_json::json!({ "directory": { "path": "/h" } }));
     for number in 0..10_000 {
         let place = PLACES[number % PLACES.len()];
-        let text = chance.text();
+        let text = text(&mut chance);
         let item = item(place, number, &text);
         let tally = tallies.entry(place).or_default();
         // What becomes an item is one that will be sent; all else is a fault, and nothing is sent.
