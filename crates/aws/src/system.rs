@@ -212,8 +212,7 @@ impl<'a> Stacks<'a> {
     ) -> Result<Wish<'s>, Ended> {
         let mut body = Body::Inline(&stack.body);
         if Body::is_large(stack) {
-            let sha512: String =
-                Sha512::digest(stack.body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha512: String = incline_model::hex(&Sha512::digest(stack.body.as_bytes()));
             let key = format!("templates/{sha512}.yaml");
             let bucket = self.put(part, stack, &key, &stack.body, say).await?;
             body = Body::Url { url: format!("{}/{key}", part.session.wire.bucket_url(&bucket)), sha512 };

@@ -1,12 +1,11 @@
 //! What changes a host: shell text that names no content, and the contents that follow it on the stream.
-use crate::ask::hex;
 use crate::kind::Difference;
+use crate::kind::path::digest;
 use crate::prelude::*;
 use crate::secret::{Secret, Secrets};
 use crate::words::{Account, Mode, Path};
 use incline_model::inventory::SecretSource;
 use incline_model::quote::shell;
-use sha2::{Digest, Sha256};
 
 /// A content that follows the program on the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +60,7 @@ impl Act<'_> {
 
     /// Writes a file.
     pub(crate) fn put(&mut self, path: &Path, mode: Mode, owner: &Account, group: &Account, content: &[u8]) {
-        self.send(path, mode, owner, group, &hex(&Sha256::digest(content)), Payload::Bytes(content.to_vec()));
+        self.send(path, mode, owner, group, &digest(content), Payload::Bytes(content.to_vec()));
     }
 
     /// Writes a file that nobody may see.
@@ -75,8 +74,7 @@ impl Act<'_> {
     ) {
         match self.secrets.get(source).cloned() {
             Some(secret) => {
-                let digest = hex(&Sha256::digest(secret.expose()));
-                self.send(path, mode, owner, group, &digest, Payload::Secret(secret));
+                self.send(path, mode, owner, group, &digest(secret.expose()), Payload::Secret(secret));
             }
             None => self.call("fail", &["its secret is not known"]),
         }
@@ -124,7 +122,7 @@ impl Act<'_> {
 }
 
 /// A payload's length in bytes.
-pub fn length(payload: &Payload) -> u64 {
+fn length(payload: &Payload) -> u64 {
     match payload {
         Payload::Bytes(bytes) => bytes.len() as u64,
         Payload::Secret(secret) => secret.expose().len() as u64,

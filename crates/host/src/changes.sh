@@ -20,6 +20,13 @@ feed() {
   out=$(take "$bytes" | "$@" 2>&1 9>&-) || fail "$1 failed ($?)$NL$out"
 }
 
+# Makes a folder, and those above it, for everyone to enter: the umask of these programs would shut them.
+folder() {
+  umask 022
+  run mkdir -p -- "$1"
+  umask 077
+}
+
 # A temporary name in the folder that $1 lies in, where nothing of an earlier run is left.
 beside() {
   folder=${1%/*}

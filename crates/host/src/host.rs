@@ -1,5 +1,6 @@
 //! A host as it must be, and as it was seen.
-use crate::ask::{Answers, Asks, hex};
+use crate::ask::{Answers, Asks};
+use crate::kind::path::digest;
 use crate::kind::{Item, Judgement};
 use crate::mark::{Mark, StageMark, Undo};
 use crate::prelude::*;
@@ -8,7 +9,6 @@ use crate::words::UnitName;
 use incline_model::desired::Stage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 /// A host as it must be.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +53,8 @@ impl TryFrom<Map<String, Value>> for Entry {
             ));
         }
         let kind = map.keys().next().cloned().unwrap_or_default();
-        let item = serde_json::from_value(Value::Object(map)).map_err(|error| format!("{kind}: {error}"))?;
-        let digest = digest(&item);
+        let item: Item = serde_json::from_value(Value::Object(map)).map_err(|error| format!("{kind}: {error}"))?;
+        let digest = digest(serde_json::to_string(&item).unwrap_or_default().as_bytes());
         Ok(Self { item, restart, reload, digest })
     }
 }
@@ -65,11 +65,6 @@ impl Entry {
         let restart = self.restart.iter().map(|unit| format!("restart {unit}"));
         restart.chain(self.reload.iter().map(|unit| format!("reload {unit}")))
     }
-}
-
-/// The digest by which a mark knows what was wished for.
-fn digest(item: &Item) -> String {
-    hex(&Sha256::digest(serde_json::to_string(item).unwrap_or_default().as_bytes()))
 }
 
 /// What one look at a host gave.
@@ -153,29 +148,33 @@ impl View {
             .collect();
         let unwanted: Vec<&String> = self.unwanted.iter().map(|(id, _)| id).collect();
         let all = serde_json::json!([items, unwanted, self.pending, self.marked]);
-        hex(&Sha256::digest(all.to_string().as_bytes()))
+        digest(all.to_string().as_bytes())
     }
 }
 
 impl Host {
     /// All that must be asked to know how it is.
     pub fn asks(&self, site: &str) -> Asks {
+        self.asks_for(site, self.all())
+    }
+
+    /// What must be asked to know how one stage is.
+    pub fn asks_of(&self, site: &str, stage: Stage) -> Asks {
+        self.asks_for(site, self.entries(stage))
+    }
+
+    fn asks_for<'a>(&self, site: &str, entries: impl IntoIterator<Item = &'a Entry>) -> Asks {
         let mut asks = Asks::default();
         self.mark(site).ask(&mut asks);
-        for entry in self.stages.iter().flat_map(|(_, entries)| entries) {
+        for entry in entries {
             entry.item.ask(&mut asks);
         }
         asks
     }
 
-    /// What must be asked to know how one stage is.
-    pub fn asks_of(&self, site: &str, stage: Stage) -> Asks {
-        let mut asks = Asks::default();
-        self.mark(site).ask(&mut asks);
-        for entry in self.entries(stage) {
-            entry.item.ask(&mut asks);
-        }
-        asks
+    /// The items of all stages.
+    fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.stages.iter().flat_map(|(_, entries)| entries)
     }
 
     /// A stage's items.
@@ -185,18 +184,18 @@ impl Host {
 
     /// Where secrets come from that are needed.
     pub fn secrets(&self) -> impl Iterator<Item = &incline_model::inventory::SecretSource> {
-        self.stages.iter().flat_map(|(_, entries)| entries).filter_map(|entry| entry.item.secret())
+        self.all().filter_map(|entry| entry.item.secret())
     }
 
     /// Files on the machine that runs incline that may be sent.
     pub fn local(&self) -> impl Iterator<Item = &str> {
-        self.stages.iter().flat_map(|(_, entries)| entries).filter_map(|entry| entry.item.local())
+        self.all().filter_map(|entry| entry.item.local())
     }
 
     /// Two items that are about the same thing, if there are any: both can never hold.
     pub fn clash(&self) -> Option<String> {
         let mut seen = BTreeSet::new();
-        let mut ids = self.stages.iter().flat_map(|(_, entries)| entries).map(|entry| {
+        let mut ids = self.all().map(|entry| {
             let subject = entry.item.subject();
             // What stands at a path stands there alone, whatever kind it is.
             let place = matches!(
@@ -218,8 +217,8 @@ impl Host {
     /// # Errors
     /// The mark cannot be read.
     pub fn view(&self, site: &str, stage: Stage, seen: &Answers, secrets: &Secrets) -> Result<View, String> {
-        let mark = self.mark(site).read(seen)?;
-        let known = mark.stages.get(stage.name()).cloned().unwrap_or_default();
+        let expected = self.mark(site);
+        let known = expected.read(seen)?.stages.remove(stage.name()).unwrap_or_default();
         let entries = self.entries(stage);
         let items = entries
             .iter()
@@ -233,11 +232,9 @@ impl Host {
                 },
             })
             .collect();
-        let wished: BTreeSet<String> =
-            self.stages.iter().flat_map(|(_, entries)| entries).map(|entry| entry.item.id()).collect();
+        let wished: BTreeSet<String> = self.all().map(|entry| entry.item.id()).collect();
         // What takes something away must not take away what another item wishes for at the same place.
-        let places: BTreeSet<String> =
-            self.stages.iter().flat_map(|(_, entries)| entries).map(|entry| entry.item.subject()).collect();
+        let places: BTreeSet<String> = self.all().map(|entry| entry.item.subject()).collect();
         let (mut unwanted, mut left) = (Vec::new(), Vec::new());
         for (id, undo) in known.items.iter().filter(|(id, _)| !wished.contains(*id)) {
             match &undo.undo {
@@ -251,7 +248,8 @@ impl Host {
             items,
             unwanted,
             left,
-            marked: known.items == self.marks(stage) && !known.unfinished,
+            marked: expected.stages.get(stage.name()).is_some_and(|stage| stage.items == known.items)
+                && !known.unfinished,
             pending: known.pending,
         })
     }
@@ -265,7 +263,7 @@ impl Host {
     }
 
     /// What a mark says of a stage that is as it must be.
-    pub(crate) fn marks(&self, stage: Stage) -> BTreeMap<String, Undo> {
+    fn marks(&self, stage: Stage) -> BTreeMap<String, Undo> {
         let entries = self.entries(stage).iter();
         entries
             .map(|entry| {

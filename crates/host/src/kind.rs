@@ -83,9 +83,6 @@ macro_rules! kinds {
             $($(#[$doc])+ $variant($file::$type),)+
         }
 
-        /// The names of all kinds, as they are written.
-        pub const KINDS: &[&str] = &[$($name),+];
-
         impl Item {
             fn kind(&self) -> &dyn Kind {
                 match self { $(Self::$variant(item) => item,)+ }
@@ -235,6 +232,11 @@ impl Difference {
     /// Whether a property differs.
     pub(crate) fn has(&self, property: &str) -> bool {
         self.properties.iter().any(|change| change.path == property)
+    }
+
+    /// Whether a file must be written anew, and not only be given back.
+    pub(crate) fn is_of_content(&self) -> bool {
+        self.has("content") || self.has("type")
     }
 
     /// Adds a property, if it differs.

@@ -20,10 +20,10 @@ mod program;
 mod secret;
 mod words;
 
-pub use act::{Payload, length};
+pub use act::Payload;
 pub use ask::{Answers, Asks};
 pub use frame::Garbled;
 pub use host::{Entry, Host, Marked, Seen, Sighting, View};
-pub use kind::{Difference, Item, Judgement, KINDS, TextChange};
+pub use kind::{Difference, Item, Judgement, TextChange};
 pub use program::{Change, Conversation, Heard, SHELL, bootstrap, change, hold, look};
 pub use secret::{Secret, Secrets};

@@ -1,7 +1,7 @@
 //! What nobody may see.
-use crate::ask::hex;
 use crate::prelude::*;
 use core::fmt;
+use incline_model::hex;
 use incline_model::inventory::SecretSource;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;

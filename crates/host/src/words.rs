@@ -95,9 +95,9 @@ impl Path {
         }
     }
 
-    /// A path made of this one and a file's name.
-    pub fn join(&self, name: &FileName) -> Self {
-        Self(format!("{}/{name}", self.0))
+    /// A path in one of the system's folders: `name` is a word that is a file's name by its own type.
+    pub(crate) fn below(folder: &'static str, name: impl fmt::Display) -> Self {
+        Self(format!("{folder}/{name}"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Asking hosts: the ways to them, the secrets that they need, looking at what is there.
 use crate::error::Failure;
 use crate::view;
-use incline_host::{Secret, Secrets, Sighting};
+use incline_host::{Host, Secret, Secrets, Sighting};
 use incline_model::drift::SiteDrift;
 use incline_model::inventory::SecretSource;
 use incline_model::plan::SitePlan;
@@ -10,7 +10,7 @@ use incline_render::{Templates, render_hosts};
 use incline_ssh::{Config, Connections, Hosts, Keys, Part};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 /// How many hosts are worked on side by side, if nobody says otherwise: fifty at once take 25 MB, and sshd's
@@ -64,7 +64,7 @@ impl<'a> OnPremises<'a> {
             return;
         }
         let looking = view::looking::Looking::new(count, json);
-        let seen = self.hosts.observe(|part, sighting| looking.told(&part.host.name, sighting)).await;
+        let seen = self.hosts.observe(|sighting| looking.told(sighting)).await;
         looking.close();
         for ((site, host), sighting) in seen {
             self.seen.entry(site).or_default().insert(host, sighting);
@@ -73,45 +73,34 @@ impl<'a> OnPremises<'a> {
 
     /// The plans of the sites, by what was seen; or, where nobody looked, as if nothing were there.
     pub(crate) fn plan(&self) -> Vec<SitePlan> {
-        self.each(|name, hosts, seen| incline_plan::plan_hosts(name, hosts, seen, self.hosts.secrets()))
-            .into_iter()
-            .map(|(site, mut plan)| {
-                plan.place = place(site);
-                plan
-            })
-            .collect()
+        self.each(|site, hosts, seen| {
+            let plan = incline_plan::plan_hosts(site.typed().name.as_str(), hosts, seen, self.hosts.secrets());
+            SitePlan { place: place(site), ..plan }
+        })
     }
 
     /// What no longer holds.
     pub(crate) fn drift(&self) -> Vec<SiteDrift> {
-        self.each(|name, hosts, seen| incline_plan::drift_hosts(name, hosts, seen, self.hosts.secrets()))
-            .into_iter()
-            .map(|(site, mut drift)| {
-                drift.place = place(site);
-                drift
-            })
-            .collect()
+        self.each(|site, hosts, seen| {
+            let drift = incline_plan::drift_hosts(site.typed().name.as_str(), hosts, seen, self.hosts.secrets());
+            SiteDrift { place: place(site), ..drift }
+        })
     }
 
-    fn each<T>(
-        &self,
-        work: impl Fn(&str, &[incline_host::Host], &BTreeMap<String, Sighting>) -> T,
-    ) -> Vec<(&'a OnPrem, T)> {
+    fn each<T>(&self, work: impl Fn(&OnPrem, &[&Host], &BTreeMap<String, Sighting>) -> T) -> Vec<T> {
         let nothing = BTreeMap::new();
-        self.sites
-            .iter()
-            .map(|site| {
-                let name = site.typed().name.as_str();
-                let hosts: Vec<incline_host::Host> =
-                    self.hosts.parts().filter(|part| part.site == name).map(|part| part.host.clone()).collect();
-                (*site, work(name, &hosts, self.seen.get(name).unwrap_or(&nothing)))
-            })
-            .collect()
+        let one = |site: &&OnPrem| {
+            let name = site.typed().name.as_str();
+            let hosts: Vec<&Host> =
+                self.hosts.parts().filter(|part| part.site == name).map(|part| &part.host).collect();
+            work(site, &hosts, self.seen.get(name).unwrap_or(&nothing))
+        };
+        self.sites.iter().map(one).collect()
     }
 }
 
 /// What the hosts of a site must have.
-pub(crate) fn desired(site: &OnPrem, templates: &Templates) -> Result<Vec<incline_host::Host>, Failure> {
+pub(crate) fn desired(site: &OnPrem, templates: &Templates) -> Result<Vec<Host>, Failure> {
     render_hosts(site, templates).map_err(|source| Failure::Render { site: site.typed().name.to_string(), source })
 }
 
@@ -154,7 +143,7 @@ fn secret(source: &SecretSource) -> Result<Secret, Failure> {
                 )
             })?,
         SecretSource::File(path) => {
-            let path = expand(path.as_str());
+            let path = incline_ssh::local(path);
             let mode = std::fs::metadata(&path).map_err(Failure::file("read", &path))?.permissions().mode();
             if mode & 0o077 != 0 {
                 return Err(missing(
@@ -171,14 +160,6 @@ fn secret(source: &SecretSource) -> Result<Secret, Failure> {
         }
     };
     Ok(Secret::new(bytes))
-}
-
-/// A path on this machine, with `~/` resolved.
-fn expand(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
-    }
 }
 
 /// The lengths of files that may be sent.

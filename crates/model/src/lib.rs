@@ -14,6 +14,7 @@ pub mod drift;
 pub mod estate;
 pub mod event;
 pub mod fault;
+mod hex;
 pub mod inventory;
 pub mod lock;
 pub mod observed;
@@ -25,3 +26,5 @@ pub mod scalar;
 pub mod shape;
 pub mod site;
 pub mod yaml;
+
+pub use hex::hex;

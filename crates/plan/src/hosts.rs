@@ -15,7 +15,7 @@ pub fn target(site: &str, host: &str, stage: Stage) -> String {
 }
 
 /// Plans the hosts of a site. A host without a sighting is planned as if nothing were on it.
-pub fn plan_hosts(site: &str, hosts: &[Host], sightings: &BTreeMap<String, Sighting>, secrets: &Secrets) -> SitePlan {
+pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sighting>, secrets: &Secrets) -> SitePlan {
     let mut plan = SitePlan {
         site: site.to_owned(),
         place: String::new(),
@@ -202,7 +202,12 @@ fn reason(seen: &Seen, difference: &Difference) -> Reason {
 }
 
 /// What no longer holds on the hosts of a site.
-pub fn drift_hosts(site: &str, hosts: &[Host], sightings: &BTreeMap<String, Sighting>, secrets: &Secrets) -> SiteDrift {
+pub fn drift_hosts(
+    site: &str,
+    hosts: &[&Host],
+    sightings: &BTreeMap<String, Sighting>,
+    secrets: &Secrets,
+) -> SiteDrift {
     let mut drift = SiteDrift { site: site.to_owned(), place: String::new(), in_sync: 0, findings: Vec::new() };
     for host in hosts {
         let name = format!("{site}/{}", host.name);

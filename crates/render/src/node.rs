@@ -2,10 +2,10 @@
 //! data that points to it (<https://coreos.github.io/ignition/configuration-v3_3/>).
 use crate::Error;
 use crate::prelude::*;
-use crate::templates::{Templates, hex, is_template};
+use crate::templates::{Templates, is_template};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use incline_model::desired::{Artifact, MAX_USER_DATA_BYTES};
-use incline_model::yaml;
+use incline_model::{hex, yaml};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};

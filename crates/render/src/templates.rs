@@ -1,6 +1,7 @@
 //! The templates, compiled once: strict about what is undefined, and escaping every value for where it stands.
 use crate::Error;
 use crate::prelude::*;
+use incline_model::hex;
 use incline_model::quote::{is_word, shell};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -66,11 +67,6 @@ impl Templates {
     pub(crate) fn file(&self, name: &str) -> Result<&str, Error> {
         self.files.get(name).map(String::as_str).ok_or_else(|| Error::NoTemplate { name: name.to_owned() })
     }
-}
-
-/// Hexadecimal, lower case.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether a file is rendered; all others are taken as they are.

@@ -13,6 +13,6 @@ mod trust;
 pub use connect::Connections;
 pub use error::Error;
 pub use keys::{Ask, Keys};
-pub use route::{Config, Hop, Root, Route};
+pub use route::{Config, Hop, Root, Route, local};
 pub use system::{Hosts, Part};
 pub use trust::Trust;

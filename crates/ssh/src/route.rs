@@ -5,6 +5,7 @@ use incline_model::inventory::SecretSource;
 use incline_model::inventory::onprem::{Become, Host, HostAddress, OnPremSite};
 use incline_model::scalar::LocalPath;
 use ssh2_config::{HostParams, ParseRule, SshConfig};
+use std::env::home_dir;
 use std::io::BufReader;
 use std::path::PathBuf;
 
@@ -56,14 +57,9 @@ pub struct Route {
 #[derive(Default)]
 pub struct Config(Option<SshConfig>);
 
-/// The home folder.
-fn home() -> Option<PathBuf> {
-    std::env::home_dir()
-}
-
 /// A path as the inventory has it, with `~/` resolved.
-fn local(path: &LocalPath) -> PathBuf {
-    match (path.as_str().strip_prefix("~/"), home()) {
+pub fn local(path: &LocalPath) -> PathBuf {
+    match (path.as_str().strip_prefix("~/"), home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(path.as_str()),
     }
@@ -75,7 +71,7 @@ impl Config {
     /// # Errors
     /// It cannot be understood.
     pub fn read() -> Result<Self, String> {
-        let Some(path) = home().map(|home| home.join(".ssh/config")).filter(|path| path.exists()) else {
+        let Some(path) = home_dir().map(|home| home.join(".ssh/config")).filter(|path| path.exists()) else {
             return Ok(Self(None));
         };
         let broken = |why: String| format!("{} cannot be read: {why}", path.display());
@@ -104,7 +100,7 @@ impl Config {
         let key = ssh.key.as_ref().map(local);
         let known: Vec<PathBuf> = match &ssh.known_hosts {
             Some(file) => vec![local(file)],
-            None => home().map(|home| home.join(".ssh/known_hosts")).into_iter().collect(),
+            None => home_dir().map(|home| home.join(".ssh/known_hosts")).into_iter().collect(),
         };
         let end = Hop {
             address: says(|params| params.host_name.clone()).unwrap_or(address),

@@ -97,13 +97,8 @@ impl Hosts {
         &self.secrets
     }
 
-    /// Whether a step's target is one of these hosts'.
-    pub fn has(&self, target: &str) -> bool {
-        self.place(target).is_some()
-    }
-
-    /// Looks at all hosts, each in one exec; `told` hears of each when it is done, with how many are.
-    pub async fn observe(&self, told: impl Fn(&Part, &Sighting) + Sync) -> BTreeMap<(String, String), Sighting> {
+    /// Looks at all hosts, each in one exec; `told` hears of each when it is done.
+    pub async fn observe(&self, told: impl Fn(&Sighting) + Sync) -> BTreeMap<(String, String), Sighting> {
         let told = &told;
         let looks = self.parts.iter().map(|(key, part)| async move {
             let sighting = match self.sight(part).await {
@@ -113,7 +108,7 @@ impl Hosts {
                 Ok(_) => Sighting::Unreachable { why: "the host said nothing of what it is".to_owned(), hint: None },
                 Err(error) => Sighting::Unreachable { why: error.to_string(), hint: error.hint() },
             };
-            told(part, &sighting);
+            told(&sighting);
             (key.clone(), sighting)
         });
         stream::iter(looks).buffer_unordered(self.width).collect().await
@@ -270,5 +265,5 @@ fn nonce() -> String {
         tracing::error!(%error, "no random numbers");
         std::process::abort();
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    incline_model::hex(&bytes)
 }

@@ -80,7 +80,7 @@ impl Talk {
             let message = tokio::time::timeout(self.silence, self.reading.wait()).await.map_err(|_| self.silent())?;
             match message {
                 Some(ChannelMsg::ExtendedData { data, .. }) => {
-                    self.keep(&data);
+                    keep(&mut self.said, &data);
                     let prompts = String::from_utf8_lossy(&self.said).matches(PROMPT).count();
                     if prompts > asked {
                         asked = prompts;
@@ -114,12 +114,6 @@ impl Talk {
             .data_bytes(bytes)
             .await
             .map_err(|error| Error::Cut { hop: self.hop.clone(), said: error.to_string() })
-    }
-
-    fn keep(&mut self, data: &[u8]) {
-        self.said.extend_from_slice(data);
-        let excess = self.said.len().saturating_sub(SAID);
-        self.said.drain(..excess);
     }
 
     /// What is heard next.
@@ -219,14 +213,19 @@ async fn hear(
             Err(_) => return Err(Error::Silent { hop: hop.to_owned(), seconds: silence.as_secs() }),
             Ok(Some(ChannelMsg::Data { data })) => conversation.feed(&data),
             Ok(Some(ChannelMsg::ExtendedData { data, .. })) => {
-                said.extend_from_slice(&data);
-                let excess = said.len().saturating_sub(SAID);
-                said.drain(..excess);
+                keep(said, &data);
             }
             Ok(Some(ChannelMsg::Close) | None) => return Err(ended(hop, said)),
             Ok(Some(_)) => {}
         }
     }
+}
+
+/// Keeps the end of what is said outside of frames.
+fn keep(said: &mut Vec<u8>, data: &[u8]) {
+    said.extend_from_slice(data);
+    let excess = said.len().saturating_sub(SAID);
+    said.drain(..excess);
 }
 
 /// Why a program ended before its end.

@@ -1,6 +1,6 @@
 //! A path at which nothing may be.
 use super::path::{STAT, stat};
-use super::{Difference, Judgement, Kind, known};
+use super::{Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks};
 use crate::prelude::*;
@@ -14,6 +14,13 @@ use serde::{Deserialize, Serialize};
 pub struct Absent {
     /// The path.
     pub path: Path,
+}
+
+impl Absent {
+    /// What takes away what stands at a path.
+    pub(super) fn at(path: &Path) -> Option<Item> {
+        Some(Item::Absent(Self { path: path.clone() }))
+    }
 }
 
 impl Kind for Absent {

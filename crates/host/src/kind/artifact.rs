@@ -149,6 +149,6 @@ settle "$3" 0644 root root"#,
     }
 
     fn undo(&self) -> Option<Item> {
-        self.unpack.is_none().then(|| Item::Absent(Absent { path: self.path.clone() }))
+        if self.unpack.is_none() { Absent::at(&self.path) } else { None }
     }
 }

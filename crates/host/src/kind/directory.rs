@@ -60,9 +60,8 @@ impl Kind for Directory {
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
         if difference.missing {
-            // The folders above are for everyone to enter; the umask of incline's programs would shut them.
             act.script(
-                "umask 022\nrun mkdir -p -- \"$1\"\numask 077\nrun chown -- \"$2\" \"$1\"\nrun chmod -- \"$3\" \"$1\"",
+                "folder \"$1\"\nrun chown -- \"$2\" \"$1\"\nrun chmod -- \"$3\" \"$1\"",
                 &[self.path.as_str(), &format!("{}:{}", self.owner, self.group), &self.mode.to_string()],
             );
         } else {

@@ -1,11 +1,11 @@
 //! Directories that are exported over NFS: one whole file below `/etc/exports.d`, and what is exported now (exports(5)).
-use super::path::{ask_text, compare_text};
+use super::path::Text;
 use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
-use crate::words::{FileName, Mode, Path, Word, root};
+use crate::words::{FileName, Path, Word};
 use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
@@ -44,8 +44,12 @@ pub struct Export {
 }
 
 impl Exports {
-    fn file(&self) -> Option<Path> {
-        Path::try_from(format!("/etc/exports.d/{}", self.file)).ok()
+    fn path(&self) -> Path {
+        Path::below("/etc/exports.d", &self.file)
+    }
+
+    fn text(&self) -> Text<'_> {
+        Text::of_root(self.path(), self.content())
     }
 
     fn content(&self) -> String {
@@ -66,20 +70,16 @@ impl Exports {
 
 impl Kind for Exports {
     fn subject(&self) -> String {
-        format!("/etc/exports.d/{}", self.file)
+        self.path().to_string()
     }
 
     fn ask(&self, asks: &mut Asks) {
-        if let Some(path) = self.file() {
-            ask_text(asks, &path, self.content().as_bytes());
-        }
+        self.text().ask(asks);
         asks.ask(&TABLE, &["now"]);
     }
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
-        let Some(path) = self.file() else { return Judgement::Unknown("its file has no name".to_owned()) };
-        let root = root();
-        let mut difference = known!(compare_text(seen, &path, self.content().as_bytes(), (Mode(0o644), &root, &root)));
+        let mut difference = known!(self.text().compare(seen));
         // nfs-kernel-server may be an item of the same stage.
         let table = known!(seen.get_if_there(&TABLE, &["now"])).map_or(String::new(), Answer::text);
         for export in &self.exports {
@@ -107,19 +107,14 @@ impl Kind for Exports {
     }
 
     fn undo(&self) -> Option<Item> {
-        let path = self.file()?;
+        let path = self.path();
         let script = format!("rm -f {} && exportfs -ra", shell(path.as_str()));
         Command::removal(format!("remove {}", self.file), script, path.as_str()).map(Item::Command)
     }
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
-        let Some(path) = self.file() else { return };
-        if difference.has("content") || difference.has("type") {
-            act.script("umask 022\nrun mkdir -p -- /etc/exports.d\numask 077", &[]);
-            act.put(&path, Mode(0o644), &root(), &root(), self.content().as_bytes());
-        } else {
-            act.ownership(&path, Mode(0o644), &root(), &root(), difference);
-        }
+        act.call("folder", &[self.path().folder()]);
+        self.text().act(difference, act);
         act.run(&["exportfs", "-ra"]);
     }
 }

@@ -1,5 +1,5 @@
 //! A file with its content.
-use super::path::{ask_selinux, ask_text, compare_selinux, compare_text};
+use super::path::{Text, ask_selinux, compare_selinux};
 use super::{Absent, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks};
@@ -30,8 +30,20 @@ pub struct File {
     pub selinux: Option<Word>,
 }
 
-pub(super) fn everyone_reads() -> Mode {
+fn everyone_reads() -> Mode {
     Mode(0o644)
+}
+
+impl File {
+    fn text(&self) -> Text<'_> {
+        Text {
+            path: self.path.clone(),
+            content: self.content.as_str().into(),
+            mode: self.mode,
+            owner: self.owner.clone(),
+            group: self.group.clone(),
+        }
+    }
 }
 
 impl Kind for File {
@@ -40,13 +52,12 @@ impl Kind for File {
     }
 
     fn ask(&self, asks: &mut Asks) {
-        ask_text(asks, &self.path, self.content.as_bytes());
+        self.text().ask(asks);
         ask_selinux(asks, &self.path, self.selinux.as_ref());
     }
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
-        let ownership = (self.mode, &self.owner, &self.group);
-        let mut difference = known!(compare_text(seen, &self.path, self.content.as_bytes(), ownership));
+        let mut difference = known!(self.text().compare(seen));
         if !difference.missing {
             known!(compare_selinux(&mut difference, seen, &self.path, self.selinux.as_ref()));
         }
@@ -54,17 +65,13 @@ impl Kind for File {
     }
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
-        if difference.has("content") || difference.has("type") {
-            act.put(&self.path, self.mode, &self.owner, &self.group, self.content.as_bytes());
-        } else {
-            act.ownership(&self.path, self.mode, &self.owner, &self.group, difference);
-        }
+        self.text().act(difference, act);
         if let Some(selinux) = &self.selinux {
             act.run(&["chcon", "-t", selinux.as_str(), "--", self.path.as_str()]);
         }
     }
 
     fn undo(&self) -> Option<Item> {
-        Some(Item::Absent(Absent { path: self.path.clone() }))
+        Absent::at(&self.path)
     }
 }

@@ -1,11 +1,11 @@
 //! Kernel modules: a file below `/etc/modules-load.d`, and what is loaded now (modules-load.d(5)).
-use super::path::{ask_text, compare_text};
+use super::path::Text;
 use super::{Absent, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
-use crate::words::{FileName, Mode, ModuleName, Path, root};
+use crate::words::{FileName, ModuleName, Path};
 use serde::{Deserialize, Serialize};
 
 /// Whether modules are in the kernel: loaded, or built in.
@@ -35,8 +35,12 @@ pub struct Modules {
 }
 
 impl Modules {
-    fn path(&self) -> Option<Path> {
-        Path::try_from(format!("/etc/modules-load.d/{}", self.file)).ok()
+    fn path(&self) -> Path {
+        Path::below("/etc/modules-load.d", &self.file)
+    }
+
+    fn text(&self) -> Text<'_> {
+        Text::of_root(self.path(), self.content())
     }
 
     fn content(&self) -> String {
@@ -51,22 +55,18 @@ fn inside(name: &ModuleName) -> String {
 
 impl Kind for Modules {
     fn subject(&self) -> String {
-        format!("/etc/modules-load.d/{}", self.file)
+        self.path().to_string()
     }
 
     fn ask(&self, asks: &mut Asks) {
-        if let Some(path) = self.path() {
-            ask_text(asks, &path, self.content().as_bytes());
-        }
+        self.text().ask(asks);
         for name in &self.names {
             asks.ask(&LOADED, &[&inside(name)]);
         }
     }
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
-        let Some(path) = self.path() else { return Judgement::Unknown("its file has no name".to_owned()) };
-        let root = root();
-        let mut difference = known!(compare_text(seen, &path, self.content().as_bytes(), (Mode(0o644), &root, &root)));
+        let mut difference = known!(self.text().compare(seen));
         for name in &self.names {
             if !known!(seen.get(&LOADED, &[&inside(name)])).is_yes() {
                 difference.add(name.as_str(), Some("not loaded".into()), Some("loaded".into()));
@@ -76,19 +76,13 @@ impl Kind for Modules {
     }
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
-        if let Some(path) = self.path() {
-            if difference.has("content") || difference.has("type") {
-                act.put(&path, Mode(0o644), &root(), &root(), self.content().as_bytes());
-            } else {
-                act.ownership(&path, Mode(0o644), &root(), &root(), difference);
-            }
-        }
+        self.text().act(difference, act);
         for name in self.names.iter().filter(|name| difference.has(name.as_str())) {
             act.run(&["modprobe", name.as_str()]);
         }
     }
 
     fn undo(&self) -> Option<Item> {
-        self.path().map(|path| Item::Absent(Absent { path }))
+        Absent::at(&self.path())
     }
 }

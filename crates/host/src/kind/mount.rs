@@ -1,11 +1,11 @@
 //! A mounted filesystem, now and after the next boot: by a `.mount` unit (systemd.mount(5)) or a line of fstab(5).
-use super::path::{ask_text, compare_text};
+use super::path::Text;
 use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
-use crate::words::{Mode, Path, UnitName, Word, root};
+use crate::words::{Path, UnitName, Word};
 use incline_model::plan::Impact;
 use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
@@ -92,9 +92,8 @@ impl Mount {
         self.options.iter().map(Word::as_str).collect::<Vec<_>>().join(",")
     }
 
-    fn unit(&self) -> (Path, String) {
-        let name = UnitName::of_mount(&self.path);
-        let path = Path::try_from(format!("/etc/systemd/system/{name}")).unwrap_or_else(|_| self.path.clone());
+    fn unit(&self) -> Text<'_> {
+        let path = Path::below("/etc/systemd/system", UnitName::of_mount(&self.path));
         // A percent sign is systemd's own; a path with spaces stands as it is.
         let (what, at) = (self.source.as_str().replace('%', "%%"), self.path.as_str().replace('%', "%%"));
         let network = if self.source.as_str().contains(":/") {
@@ -107,7 +106,7 @@ impl Mount {
             self.kind,
             self.options()
         );
-        (path, text)
+        Text::of_root(path, text)
     }
 
     fn line(&self) -> String {
@@ -130,20 +129,15 @@ impl Kind for Mount {
         asks.ask(&MOUNTS, &["all"]);
         asks.ask(&SOURCE, &[self.source.as_str()]);
         if self.by == By::Unit {
-            let (path, text) = self.unit();
-            ask_text(asks, &path, text.as_bytes());
+            self.unit().ask(asks);
         }
     }
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
-        let root = root();
         let text = known!(seen.get(&MOUNTS, &["all"])).text();
         let (mounted, fstab) = text.split_once("\n--\n").unwrap_or((text.as_str(), ""));
         let mut difference = match self.by {
-            By::Unit => {
-                let (path, text) = self.unit();
-                known!(compare_text(seen, &path, text.as_bytes(), (Mode(0o644), &root, &root)))
-            }
+            By::Unit => known!(self.unit().compare(seen)),
             By::Fstab => {
                 let mut difference = Difference::default();
                 let mine = |line: &&str| {
@@ -191,16 +185,11 @@ impl Kind for Mount {
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
         let path = self.path.as_str();
-        act.script("umask 022\nrun mkdir -p -- \"$1\"\numask 077", &[path]);
+        act.call("folder", &[path]);
         match self.by {
             By::Unit => {
-                let (file, text) = self.unit();
                 let name = UnitName::of_mount(&self.path);
-                if difference.has("content") || difference.has("type") {
-                    act.put(&file, Mode(0o644), &root(), &root(), text.as_bytes());
-                } else {
-                    act.ownership(&file, Mode(0o644), &root(), &root(), difference);
-                }
+                self.unit().act(difference, act);
                 act.script("run systemctl daemon-reload\nrun systemctl enable \"$1\"", &[name.as_str()]);
                 if !difference
                     .properties
@@ -235,7 +224,7 @@ settle /etc/fstab 0644 root root"#,
         if self.by == By::Fstab {
             return None;
         }
-        let (file, _) = self.unit();
+        let file = self.unit().path;
         let (name, path) = (UnitName::of_mount(&self.path), shell(file.as_str()));
         let script = format!("systemctl disable --now {}; rm -f {path}; systemctl daemon-reload", shell(name.as_str()));
         Command::removal(format!("unmount {}", self.path), script, file.as_str()).map(Item::Command)

@@ -1,8 +1,11 @@
 //! What items that stand at a path share: type, owner, mode, digest and text of files.
+use crate::act::Act;
 use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::kind::{Difference, TextChange};
 use crate::prelude::*;
-use crate::words::{Account, Mode, Path, Word};
+use crate::words::{Account, Mode, Path, Word, root};
+use alloc::borrow::Cow;
+use incline_model::hex;
 use sha2::{Digest, Sha256};
 
 /// Type, mode and owner of paths; a link is told as a link.
@@ -214,13 +217,6 @@ pub(crate) fn ask_sum(asks: &mut Asks, path: &str, expected: &str) {
     }
 }
 
-/// Asks what [`compare_text`] needs.
-pub(crate) fn ask_text(asks: &mut Asks, path: &Path, content: &[u8]) {
-    asks.ask(&STAT, &[path.as_str()]);
-    ask_sum(asks, path.as_str(), &digest(content));
-    asks.ask(&TEXT, &[path.as_str(), &digest(content)]);
-}
-
 /// Compares owner and mode.
 pub(crate) fn compare_ownership(
     difference: &mut Difference,
@@ -255,39 +251,72 @@ pub(crate) fn compare_selinux(
     Ok(())
 }
 
-/// Compares a file with its content, and gives how its text differs, where it is text. Owner and mode of something else
-/// than a file are not compared: it goes.
-///
-/// # Errors
-/// Nobody knows how it is.
-pub(crate) fn compare_text(
-    seen: &Answers,
-    path: &Path,
-    content: &[u8],
-    (mode, owner, group): (Mode, &Account, &Account),
-) -> Result<Difference, String> {
-    let mut difference = Difference::default();
-    let after = digest(content);
-    match stat(seen, path)? {
-        None => {
-            difference.missing = true;
-            difference.add("content", None, Some(shown(&after).into()));
-        }
-        Some(stat) if stat.kind == "file" => {
-            let Some(before) = sum(seen, path.as_str(), &after)? else { return Err("it cannot be read".to_owned()) };
-            compare_ownership(&mut difference, &stat, mode, owner, group);
-            difference.compare("content", shown(&before), shown(&after));
-        }
-        Some(stat) => difference.add("type", Some(stat.kind.into()), Some("file".into())),
+/// A file with its content, which most kinds have one of.
+pub(crate) struct Text<'a> {
+    pub(crate) path: Path,
+    pub(crate) content: Cow<'a, str>,
+    pub(crate) mode: Mode,
+    pub(crate) owner: Account,
+    pub(crate) group: Account,
+}
+
+impl<'a> Text<'a> {
+    /// A file that is root's, and that everyone reads.
+    pub(crate) fn of_root(path: Path, content: impl Into<Cow<'a, str>>) -> Self {
+        Self { path, content: content.into(), mode: Mode(0o644), owner: root(), group: root() }
     }
-    if (difference.has("content") || difference.has("type"))
-        && let Some(after) = text(content)
-    {
-        let before = seen.get(&TEXT, &[path.as_str(), &digest(content)]).ok();
-        let before = before.and_then(|answer| answer.text.strip_suffix(b"x")).and_then(text);
-        difference.texts.push(TextChange { path: path.to_string(), before, after });
+
+    /// Asks what [`Self::compare`] needs.
+    pub(crate) fn ask(&self, asks: &mut Asks) {
+        let (path, expected) = (self.path.as_str(), digest(self.content.as_bytes()));
+        asks.ask(&STAT, &[path]);
+        ask_sum(asks, path, &expected);
+        asks.ask(&TEXT, &[path, &expected]);
     }
-    Ok(difference)
+
+    /// How the file differs, with its lines where it is text. Owner and mode of something else than a file are not
+    /// compared: it goes.
+    ///
+    /// # Errors
+    /// Nobody knows how it is.
+    pub(crate) fn compare(&self, seen: &Answers) -> Result<Difference, String> {
+        let mut difference = Difference::default();
+        let expected = digest(self.content.as_bytes());
+        match stat(seen, &self.path)? {
+            None => {
+                difference.missing = true;
+                difference.add("content", None, Some(shown(&expected).into()));
+            }
+            Some(stat) if stat.kind == "file" => {
+                let is = sum(seen, self.path.as_str(), &expected)?.ok_or("it cannot be read")?;
+                compare_ownership(&mut difference, &stat, self.mode, &self.owner, &self.group);
+                difference.compare("content", shown(&is), shown(&expected));
+            }
+            Some(stat) => difference.add("type", Some(stat.kind.into()), Some("file".into())),
+        }
+        if difference.is_of_content()
+            && let Some(after) = text(self.content.as_bytes())
+        {
+            let before = seen.get(&TEXT, &[self.path.as_str(), &expected]).ok();
+            let before = before.and_then(|answer| answer.text.strip_suffix(b"x")).and_then(text);
+            difference.texts.push(TextChange { path: self.path.to_string(), before, after });
+        }
+        Ok(difference)
+    }
+
+    /// Writes the file, or brings back what alone differs: its owner and mode.
+    pub(crate) fn act(&self, difference: &Difference, act: &mut Act<'_>) {
+        if difference.is_of_content() {
+            self.write(act);
+        } else {
+            act.ownership(&self.path, self.mode, &self.owner, &self.group, difference);
+        }
+    }
+
+    /// Writes the file.
+    pub(crate) fn write(&self, act: &mut Act<'_>) {
+        act.put(&self.path, self.mode, &self.owner, &self.group, self.content.as_bytes());
+    }
 }
 
 /// A text that can be shown.
@@ -298,7 +327,7 @@ fn text(bytes: &[u8]) -> Option<String> {
 
 /// SHA-256, hexadecimal.
 pub(crate) fn digest(content: &[u8]) -> String {
-    crate::ask::hex(&Sha256::digest(content))
+    hex(&Sha256::digest(content))
 }
 
 /// A digest as a plan shows it.

@@ -1,11 +1,11 @@
 //! A source of packages with the key that signs it: of apt (sources.list(5), deb822) or of dnf (dnf.conf(5)).
-use super::path::{ask_text, compare_text};
+use super::path::Text;
 use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks};
 use crate::prelude::*;
 use crate::secret::Secrets;
-use crate::words::{FileName, Mode, Path, Url, Word, root};
+use crate::words::{FileName, Path, Url, Word};
 use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
@@ -54,12 +54,12 @@ pub struct Dnf {
 }
 
 impl Repository {
-    /// The key's file and the source's file, with their contents.
-    fn files(&self) -> Vec<(Path, String)> {
+    /// The key's file, and the source's file.
+    fn files(&self) -> [Text<'_>; 2] {
         let name = &self.name;
         let (key, file, text) = match &self.source {
             Source::Apt(apt) => {
-                let key = format!("/etc/apt/keyrings/{name}.asc");
+                let key = Path::below("/etc/apt/keyrings", format!("{name}.asc"));
                 let components: Vec<&str> = apt.components.iter().map(Word::as_str).collect();
                 let components = if components.is_empty() {
                     String::new()
@@ -68,19 +68,16 @@ impl Repository {
                 };
                 let text =
                     format!("Types: deb\nURIs: {}\nSuites: {}\n{components}Signed-By: {key}\n", apt.url, apt.suite);
-                (key, format!("/etc/apt/sources.list.d/{name}.sources"), text)
+                (key, Path::below("/etc/apt/sources.list.d", format!("{name}.sources")), text)
             }
             Source::Dnf(dnf) => {
-                let key = format!("/etc/pki/rpm-gpg/{name}.asc");
+                let key = Path::below("/etc/pki/rpm-gpg", format!("{name}.asc"));
                 let text =
                     format!("[{name}]\nname={name}\nbaseurl={}\nenabled=1\ngpgcheck=1\ngpgkey=file://{key}\n", dnf.url);
-                (key, format!("/etc/yum.repos.d/{name}.repo"), text)
+                (key, Path::below("/etc/yum.repos.d", format!("{name}.repo")), text)
             }
         };
-        [(key, self.key.clone()), (file, text)]
-            .into_iter()
-            .filter_map(|(path, text)| Some((Path::try_from(path).ok()?, text)))
-            .collect()
+        [Text::of_root(key, self.key.as_str()), Text::of_root(file, text)]
     }
 }
 
@@ -90,16 +87,15 @@ impl Kind for Repository {
     }
 
     fn ask(&self, asks: &mut Asks) {
-        for (path, text) in self.files() {
-            ask_text(asks, &path, text.as_bytes());
+        for file in self.files() {
+            file.ask(asks);
         }
     }
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
-        let root = root();
         let mut difference = Difference { missing: true, ..Difference::default() };
-        for ((path, text), what) in self.files().into_iter().zip(["key", "source"]) {
-            let found = known!(compare_text(seen, &path, text.as_bytes(), (Mode(0o644), &root, &root)));
+        for (file, what) in self.files().iter().zip(["key", "source"]) {
+            let found = known!(file.compare(seen));
             difference.missing &= found.missing;
             for mut property in found.properties {
                 property.path = format!("{what}.{}", property.path);
@@ -111,29 +107,22 @@ impl Kind for Repository {
     }
 
     fn undo(&self) -> Option<Item> {
-        let files = self.files();
-        let paths: Vec<String> = files.iter().map(|(path, _)| shell(path.as_str())).collect();
-        let (source, _) = files.last()?;
-        Command::removal(format!("remove {}", self.name), format!("rm -f {}", paths.join(" ")), source.as_str())
-            .map(Item::Command)
+        let [key, source] = self.files().map(|file| file.path);
+        let script = format!("rm -f {} {}", shell(key.as_str()), shell(source.as_str()));
+        Command::removal(format!("remove {}", self.name), script, source.as_str()).map(Item::Command)
     }
 
     fn act(&self, _: &Difference, act: &mut Act<'_>) {
         let files = self.files();
-        for (path, _) in &files {
-            act.script("umask 022\nrun mkdir -p -- \"$1\"\numask 077", &[path.folder()]);
-        }
-        for (path, text) in &files {
-            act.put(path, Mode(0o644), &root(), &root(), text.as_bytes());
+        for file in &files {
+            act.call("folder", &[file.path.folder()]);
+            file.write(act);
         }
         match &self.source {
-            Source::Apt(_) => {
-                act.run(&["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "update"]);
-            }
+            Source::Apt(_) => act.run(&["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "update"]),
             Source::Dnf(_) => {
-                if let Some((key, _)) = files.first() {
-                    act.run(&["rpm", "--import", key.as_str()]);
-                }
+                let [key, _] = &files;
+                act.run(&["rpm", "--import", key.path.as_str()]);
             }
         }
     }

@@ -66,7 +66,7 @@ impl Kind for SecretFile {
     }
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
-        if difference.has("content") || difference.has("type") {
+        if difference.is_of_content() {
             act.put_secret(&self.path, self.mode, &self.owner, &self.group, &self.secret);
         } else {
             act.ownership(&self.path, self.mode, &self.owner, &self.group, difference);
@@ -78,6 +78,6 @@ impl Kind for SecretFile {
     }
 
     fn undo(&self) -> Option<Item> {
-        Some(Item::Absent(Absent { path: self.path.clone() }))
+        Absent::at(&self.path)
     }
 }

@@ -59,6 +59,6 @@ impl Kind for Symlink {
     }
 
     fn undo(&self) -> Option<Item> {
-        Some(Item::Absent(Absent { path: self.path.clone() }))
+        Absent::at(&self.path)
     }
 }

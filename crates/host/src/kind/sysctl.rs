@@ -1,11 +1,11 @@
 //! Kernel parameters: a file below `/etc/sysctl.d`, and the values that hold now (sysctl.d(5)).
-use super::path::{ask_text, compare_text};
+use super::path::Text;
 use super::{Absent, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
-use crate::words::{FileName, Line, Mode, Path, SysctlKey, root};
+use crate::words::{FileName, Line, Path, SysctlKey};
 use serde::{Deserialize, Serialize};
 
 /// The values of paths below `/proc/sys`, asked once for all. The shell's own `read` takes single bytes, and of most
@@ -43,8 +43,12 @@ pub struct Sysctl {
 }
 
 impl Sysctl {
-    fn path(&self) -> Option<Path> {
-        Path::try_from(format!("/etc/sysctl.d/{}", self.file)).ok()
+    fn path(&self) -> Path {
+        Path::below("/etc/sysctl.d", &self.file)
+    }
+
+    fn text(&self) -> Text<'_> {
+        Text::of_root(self.path(), self.content())
     }
 
     fn content(&self) -> String {
@@ -77,22 +81,18 @@ fn plain(value: &str) -> String {
 
 impl Kind for Sysctl {
     fn subject(&self) -> String {
-        format!("/etc/sysctl.d/{}", self.file)
+        self.path().to_string()
     }
 
     fn ask(&self, asks: &mut Asks) {
-        if let Some(path) = self.path() {
-            ask_text(asks, &path, self.content().as_bytes());
-        }
+        self.text().ask(asks);
         for key in self.values.keys() {
             asks.ask(&LIVE, &[&live(key)]);
         }
     }
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
-        let Some(path) = self.path() else { return Judgement::Unknown("its file has no name".to_owned()) };
-        let root = root();
-        let mut difference = known!(compare_text(seen, &path, self.content().as_bytes(), (Mode(0o644), &root, &root)));
+        let mut difference = known!(self.text().compare(seen));
         for (key, value) in &self.values {
             let answer = known!(seen.get(&LIVE, &[&live(key)]));
             if answer.is_yes() {
@@ -105,13 +105,7 @@ impl Kind for Sysctl {
     }
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
-        if let Some(path) = self.path() {
-            if difference.has("content") || difference.has("type") {
-                act.put(&path, Mode(0o644), &root(), &root(), self.content().as_bytes());
-            } else {
-                act.ownership(&path, Mode(0o644), &root(), &root(), difference);
-            }
-        }
+        self.text().act(difference, act);
         for (key, value) in self.values.iter().filter(|(key, _)| difference.has(key.as_str())) {
             act.script(
                 "if [ ! -e \"$1\" ]; then fail \"the kernel has no parameter $3\"; fi\nout=$({ printf '%s\\n' \"$2\" >\"$1\"; } 2>&1) || fail \"the kernel does not take $2 for $3: $out\"",
@@ -121,6 +115,6 @@ impl Kind for Sysctl {
     }
 
     fn undo(&self) -> Option<Item> {
-        self.path().map(|path| Item::Absent(Absent { path }))
+        Absent::at(&self.path())
     }
 }

@@ -1,11 +1,11 @@
 //! A systemd unit: its file, whether it starts at boot, runs, or may never run (systemctl(1)).
-use super::path::{ask_text, compare_text};
+use super::path::Text;
 use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
-use crate::words::{Mode, Path, UnitName, root};
+use crate::words::{Path, UnitName};
 use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
@@ -54,10 +54,9 @@ pub struct Unit {
 }
 
 impl Unit {
-    fn file(&self) -> Option<(Path, &[u8])> {
-        let content = self.content.as_ref()?;
-        let path = Path::try_from(format!("/etc/systemd/system/{}", self.name)).ok()?;
-        Some((path, content.as_bytes()))
+    fn text(&self) -> Option<Text<'_>> {
+        let content = self.content.as_deref()?;
+        Some(Text::of_root(Path::below("/etc/systemd/system", &self.name), content))
     }
 }
 
@@ -67,18 +66,17 @@ impl Kind for Unit {
     }
 
     fn ask(&self, asks: &mut Asks) {
-        if let Some((path, content)) = self.file() {
-            ask_text(asks, &path, content);
+        if let Some(text) = self.text() {
+            text.ask(asks);
         }
         asks.ask(&SHOW, &[self.name.as_str()]);
     }
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
-        let root = root();
         let mut difference = Difference::default();
         // A masked unit is a link to /dev/null where its file would be.
-        if let (Some((path, content)), false) = (self.file(), self.masked) {
-            difference = known!(compare_text(seen, &path, content, (Mode(0o644), &root, &root)));
+        if let (Some(text), false) = (self.text(), self.masked) {
+            difference = known!(text.compare(seen));
         }
         let text = known!(seen.get(&SHOW, &[self.name.as_str()])).text();
         let fact = |name: &str| {
@@ -124,14 +122,10 @@ impl Kind for Unit {
         if difference.has("masked") {
             act.run(&["systemctl", if self.masked { "mask" } else { "unmask" }, name]);
         }
-        if let (Some((path, content)), false) = (self.file(), self.masked) {
-            if difference.has("content") || difference.has("type") {
-                act.put(&path, Mode(0o644), &root(), &root(), content);
-            } else {
-                act.ownership(&path, Mode(0o644), &root(), &root(), difference);
-            }
+        if let (Some(text), false) = (self.text(), self.masked) {
+            text.act(difference, act);
         }
-        if difference.has("content") || difference.has("type") || difference.has("loaded") || difference.has("masked") {
+        if difference.is_of_content() || difference.has("loaded") || difference.has("masked") {
             act.run(&["systemctl", "daemon-reload"]);
         }
         if let (Some(enabled), true) = (self.enabled, difference.has("enabled")) {
@@ -147,7 +141,7 @@ impl Kind for Unit {
     }
 
     fn undo(&self) -> Option<Item> {
-        let (path, _) = self.file()?;
+        let path = self.text()?.path;
         let (name, file) = (shell(self.name.as_str()), shell(path.as_str()));
         let script = format!("systemctl disable --now {name}; rm -f {file}; systemctl daemon-reload");
         Command::removal(format!("remove {}", self.name), script, path.as_str()).map(Item::Command)

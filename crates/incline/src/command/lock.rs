@@ -75,7 +75,7 @@ fn hash(path: &Path) -> Result<(u64, String), Failure> {
         hasher.update(&buffer[..read]);
         size += read as u64;
     }
-    Ok((size, hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((size, incline_model::hex(&hasher.finalize())))
 }
 
 fn status(common: &Common, lock: &Lock) -> Result<Exit, Failure> {

@@ -1,7 +1,8 @@
-//! What is seen while hosts are looked at: how many have answered, and which are waited for.
+//! What is seen while hosts are looked at: how many have answered, and how many have not.
+use super::run::look;
 use super::style;
 use incline_host::Sighting;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,10 +19,7 @@ impl Looking {
     pub(crate) fn new(count: usize, json: bool) -> Self {
         let bar = (!json && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new_spinner();
-            bar.set_style(
-                ProgressStyle::with_template("{spinner:.yellow} {wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
+            bar.set_style(look("{spinner:.yellow} {wide_msg}"));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar.set_message(format!("looking at {}", super::count(count, "host")));
             bar
@@ -30,7 +28,7 @@ impl Looking {
     }
 
     /// A host has answered, or has not.
-    pub(crate) fn told(&self, _host: &str, sighting: &Sighting) {
+    pub(crate) fn told(&self, sighting: &Sighting) {
         let Ok(mut done) = self.done.lock() else { return };
         done.0 += 1;
         done.1 += usize::from(!matches!(sighting, Sighting::Seen(_)));

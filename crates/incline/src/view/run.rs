@@ -246,7 +246,8 @@ impl Screen {
     }
 }
 
-fn look(template: &str) -> ProgressStyle {
+/// How a row looks.
+pub(super) fn look(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
