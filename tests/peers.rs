@@ -215,12 +215,12 @@ fn verify_units(role: &str, target: &Path) {
 #[test]
 #[ignore = "needs the testbed: cargo xtask test"]
 fn kubeadm_accepts_every_configuration() {
-    let note = root().join("target/testbed/kubeadm.missing");
+    let note = root().join("target/testbed/kubernetes/missing");
     if note.exists() {
         println!("NOT RUN: kubeadm could not be built: {}", std::fs::read_to_string(note).unwrap());
         return;
     }
-    let kubeadm = testbed("kubeadm");
+    let kubeadm = testbed("kubernetes/bin/kubeadm");
     let lock = std::fs::read_to_string(inventories().join("incline.lock")).unwrap();
     let version = Command::new(&kubeadm).args(["version", "--output", "short"]).output().unwrap();
     let version = String::from_utf8_lossy(&version.stdout).trim().trim_start_matches('v').to_owned();

@@ -316,7 +316,7 @@ fn node_scripts_fetch_and_put_secrets() {
 #[test]
 #[ignore = "needs the testbed: cargo xtask test"]
 fn the_leader_makes_the_clusters_keys_and_others_fetch_them() {
-    if root().join("target/testbed/kubeadm.missing").exists() {
+    if root().join("target/testbed/kubernetes/missing").exists() {
         println!("NOT RUN: kubeadm could not be built");
         return;
     }

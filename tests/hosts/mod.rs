@@ -1,6 +1,7 @@
 //! Hosts for real: OpenSSH, systemd, Debian's tools and a bare busybox, in network namespaces that each test makes and ends
 //! (`testbed/hosts/lab.sh`). Where the machine lets nobody make them, `cargo xtask test` has left a note, and these tests
 //! say so.
+mod cluster;
 mod execs;
 mod faults;
 mod kinds;
@@ -58,6 +59,7 @@ impl Lab {
         std::fs::create_dir_all(lab.path("templates/hosts")).unwrap();
         std::fs::create_dir_all(lab.path("inventories")).unwrap();
         std::fs::create_dir_all(lab.path("home")).unwrap();
+        std::fs::copy(root().join("inventories/incline.lock"), lab.path("inventories/incline.lock")).unwrap();
         let user = if kind == "busybox" { "root" } else { "ops" };
         let becoming = if kind == "busybox" { "none" } else { "sudo" };
         lab.site(user, &format!("becomeRoot: {becoming}"), |n| lab.fingerprint(n));
@@ -96,6 +98,9 @@ impl Lab {
 
     /// What the hosts must have.
     fn items(&self, items: &str) {
+        for other in ["runtime", "node", "control-plane", "member", "cluster"] {
+            std::fs::write(self.path(&format!("templates/hosts/{other}.yaml")), "[]\n").unwrap();
+        }
         // Items are data here, and no template: nothing in them is one's syntax.
         std::fs::write(self.path("templates/hosts/prepare.yaml"), format!("{{% raw %}}{items}{{% endraw %}}\n"))
             .unwrap();

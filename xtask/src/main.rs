@@ -4,6 +4,7 @@ mod bench_apply;
 mod bench_hosts;
 mod demo;
 mod emulator;
+mod kubernetes;
 mod testbed;
 
 use std::io::{BufRead, BufReader};
@@ -13,6 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 const USAGE: &str = "\
 cargo xtask demo               the whole life of a site, against an emulator of AWS on this machine
 cargo xtask test               all tests, with their peers set up first
+cargo xtask testbed            make what the tests need, and end
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
 cargo xtask bench              time and memory, beside terraform and cfn-lint where they are installed
 cargo xtask bench-apply        apply and drift of the production site, beside the AWS CLI, against an emulator
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match task.as_str() {
         "demo" => demo::run_demo(),
         "test" => test(),
+        "testbed" => testbed::prepare(),
         "check" => check(),
         "bench" => bench::run(),
         "bench-apply" => bench_apply::run(),
@@ -91,8 +94,8 @@ fn test() -> Outcome {
     if let Some(cause) = testbed::hosts_are_missing() {
         println!("left out: what needs hosts, which cannot be made on this machine: {cause}");
     }
-    if let Some(cause) = testbed::kubeadm_is_missing() {
-        println!("left out: what needs kubeadm, which could not be built: {cause}");
+    if let Some(cause) = kubernetes::is_missing() {
+        println!("left out: what needs Kubernetes, which could not be built: {cause}");
     }
     println!("{} passed, {} failed", sums[0], sums[1]);
     if status.success() { Ok(()) } else { Err("tests failed".to_owned()) }

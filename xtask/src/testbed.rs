@@ -1,5 +1,5 @@
 //! Third-party peers of the tests, under `target/testbed`: made on a fresh machine, kept for the next run.
-use crate::{Outcome, cargo, root, run};
+use crate::{Outcome, cargo, kubernetes, root, run};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -30,7 +30,7 @@ pub(crate) fn prepare() -> Outcome {
     environment("lint")?;
     environment("aws")?;
     hosts()?;
-    kubeadm()
+    kubernetes::prepare()
 }
 
 /// The tree that test hosts stand on. Where nobody may make namespaces and mounts, a note is left, which the tests of hosts
@@ -143,49 +143,6 @@ pub(crate) fn lint_python() -> Result<PathBuf, String> {
     std::fs::create_dir_all(folder()).map_err(|error| error.to_string())?;
     environment("lint")?;
     Ok(folder().join("lint/bin/python"))
-}
-
-/// The real kubeadm, built from the Go module proxy. Where there is no Go that is new enough, a note is left, which the
-/// test of the kubeadm configurations prints.
-fn kubeadm() -> Outcome {
-    let (binary, note) = (folder().join("kubeadm"), folder().join("kubeadm.missing"));
-    let source = root().join("tests/testbed/kubeadm");
-    let pinned = std::fs::read_to_string(source.join("go.mod")).map_err(|error| error.to_string())?;
-    let version = pinned
-        .lines()
-        .find_map(|line| line.trim().trim_start_matches("require ").strip_prefix("k8s.io/kubernetes "))
-        .unwrap_or_default()
-        .to_owned();
-    let built = Command::new(&binary).args(["version", "--output", "short"]).output();
-    if built.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == version) {
-        return Ok(());
-    }
-    println!("testbed: building kubeadm {version}");
-    let stamp = "k8s.io/component-base/version";
-    let (major, minor) = ("1", version.split('.').nth(1).unwrap_or_default());
-    let flags = format!("-X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}");
-    let outcome = Command::new("go")
-        .args(["build", "-p", "2", "-ldflags", &flags, "-o"])
-        .arg(&binary)
-        .arg("k8s.io/kubernetes/cmd/kubeadm")
-        .current_dir(&source)
-        .env("GOFLAGS", "-mod=readonly -buildvcs=false")
-        .output();
-    let cause = match outcome {
-        Ok(output) if output.status.success() => {
-            let _ = std::fs::remove_file(&note);
-            return Ok(());
-        }
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => format!("go cannot be run: {error}"),
-    };
-    println!("testbed: kubeadm could not be built; its checks are left out: {cause}");
-    std::fs::write(&note, cause).map_err(|error| error.to_string())
-}
-
-/// Why kubeadm could not be built, if it could not.
-pub(crate) fn kubeadm_is_missing() -> Option<String> {
-    std::fs::read_to_string(folder().join("kubeadm.missing")).ok()
 }
 
 /// cargo-deny of a pinned version, installed once.

@@ -3,6 +3,7 @@ use crate::kind::Difference;
 use crate::kind::path::digest;
 use crate::prelude::*;
 use crate::secret::{Secret, Secrets};
+use crate::ticket::Ticket;
 use crate::words::{Account, Mode, Path};
 use incline_model::inventory::SecretSource;
 use incline_model::quote::shell;
@@ -31,6 +32,8 @@ pub(crate) struct Act<'a> {
     /// The folders that files were written into.
     pub(crate) folders: BTreeSet<String>,
     pub(crate) secrets: &'a Secrets,
+    /// What lets the host into its cluster, where it joins one.
+    pub(crate) ticket: Option<&'a Ticket>,
     /// Lengths in bytes of files on the machine that runs incline.
     pub(crate) local: &'a BTreeMap<String, u64>,
 }
@@ -73,11 +76,14 @@ impl Act<'_> {
         source: &SecretSource,
     ) {
         match self.secrets.get(source).cloned() {
-            Some(secret) => {
-                self.send(path, mode, owner, group, &digest(secret.expose()), Payload::Secret(secret));
-            }
+            Some(secret) => self.put_private(path, mode, owner, group, secret),
             None => self.call("fail", &["its secret is not known"]),
         }
+    }
+
+    /// Writes a secret that has no source of its own.
+    pub(crate) fn put_private(&mut self, path: &Path, mode: Mode, owner: &Account, group: &Account, secret: Secret) {
+        self.send(path, mode, owner, group, &digest(secret.expose()), Payload::Secret(secret));
     }
 
     fn send(&mut self, path: &Path, mode: Mode, owner: &Account, group: &Account, digest: &str, payload: Payload) {

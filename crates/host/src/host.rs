@@ -1,10 +1,11 @@
 //! A host as it must be, and as it was seen.
 use crate::ask::{Answers, Asks};
 use crate::kind::path::digest;
-use crate::kind::{Item, Judgement};
+use crate::kind::{Item, Judgement, Role};
 use crate::mark::{Mark, StageMark, Undo};
 use crate::prelude::*;
 use crate::secret::Secrets;
+use crate::ticket::Entrance;
 use crate::words::UnitName;
 use incline_model::desired::Stage;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,17 @@ pub enum Sighting {
         /// The way out.
         hint: Option<String>,
     },
+}
+
+/// What a host is to its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// Whether it founds the cluster.
+    pub founds: bool,
+    /// What it is in the cluster.
+    pub role: Role,
+    /// Whether it is a whole member now.
+    pub is_member: bool,
 }
 
 /// How a stage of a host is.
@@ -190,6 +202,27 @@ impl Host {
     /// Files on the machine that runs incline that may be sent.
     pub fn local(&self) -> impl Iterator<Item = &str> {
         self.all().filter_map(|entry| entry.item.local())
+    }
+
+    /// How the host enters its cluster in this stage, if it does so now, by another's leave.
+    pub fn entrance(&self, stage: Stage, view: &View) -> Option<Entrance> {
+        let mut items = self.entries(stage).iter().zip(&view.items);
+        items.find_map(|(entry, seen)| match seen.judgement {
+            Judgement::Differs(_) => Entrance::of(&entry.item),
+            _ => None,
+        })
+    }
+
+    /// Whether the host would found a cluster; and, given what it answered, whether it is a whole member of one.
+    pub fn membership(&self, seen: &Answers) -> Option<Membership> {
+        self.all().find_map(|entry| match &entry.item {
+            Item::Node(node) => node.is_member(seen).ok().map(|is_member| Membership {
+                founds: node.by.is_empty(),
+                role: node.role,
+                is_member,
+            }),
+            _ => None,
+        })
     }
 
     /// Two items that are about the same thing, if there are any: both can never hold.

@@ -10,8 +10,10 @@ mod file;
 mod filesystem;
 mod image;
 mod luks;
+mod manifests;
 mod modules;
 mod mount;
+mod node;
 mod package;
 pub(crate) mod path;
 mod repository;
@@ -24,6 +26,7 @@ mod user;
 
 use absent::Absent;
 use command::Command;
+pub use node::Role;
 
 use crate::act::Act;
 use crate::ask::{Answers, Asks};
@@ -137,6 +140,10 @@ kinds! {
     Exports(export::Exports) "exports"
     /// A container image.
     Image(image::Image) "image"
+    /// A node of a Kubernetes cluster, founded or joined by kubeadm.
+    Node(node::Node) "node"
+    /// Objects of the cluster, from a file on the host.
+    Manifests(manifests::Manifests) "manifests"
     /// A command, and what proves that it is done.
     Command(command::Command) "command"
 }

@@ -7,6 +7,7 @@ use crate::kind::{Difference, Judgement};
 use crate::mark::PLACE;
 use crate::prelude::*;
 use crate::secret::Secrets;
+use crate::ticket::Ticket;
 use crate::words::{Mode, Path, root};
 use incline_model::desired::Stage;
 use incline_model::quote::shell;
@@ -55,6 +56,12 @@ pub fn hold(nonce: &str, who: &str, asks: &Asks) -> String {
     ))
 }
 
+/// A program that does what another host needs. It changes nothing that is an item of this one, and takes no lock.
+pub(crate) fn errand(nonce: &str, who: &str, text: &str) -> String {
+    let library = bare(include_str!("changes.sh"));
+    whole(&format!("{library}{}{text}exit 0\n", opening(nonce, who, &Asks::default())))
+}
+
 /// A change of one stage of a host.
 #[derive(Debug)]
 pub struct Change {
@@ -66,7 +73,7 @@ pub struct Change {
     pub items: Vec<String>,
 }
 
-/// What makes a stage of a host so, given how it is. `local` has the lengths in bytes of the files that may be sent.
+/// What makes a stage of a host so, given how it is. `ticket` lets it into its cluster, where it joins one. `local` has the lengths in bytes of the files that may be sent.
 ///
 /// # Errors
 /// The mark cannot be read.
@@ -76,11 +83,12 @@ pub fn change(
     stage: Stage,
     (seen, view): (&Answers, &View),
     secrets: &Secrets,
+    ticket: Option<&Ticket>,
     local: &BTreeMap<String, u64>,
 ) -> Result<Change, String> {
     let old = host.mark(site).read(seen)?;
     let (before, after) = host.stage_marks(stage, &old, view);
-    let mut act = Act { text: String::new(), payloads: Vec::new(), folders: BTreeSet::new(), secrets, local };
+    let mut act = Act { text: String::new(), payloads: Vec::new(), folders: BTreeSet::new(), secrets, ticket, local };
     let mut items = Vec::new();
     mark(&mut act, &old.with(stage.name(), before));
     for (entry, seen) in host.entries(stage).iter().zip(&view.items) {
@@ -118,7 +126,7 @@ fn mark(act: &mut Act<'_>, text: &str) {
 }
 
 /// What a host says while a program runs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Heard {
     /// Somebody else is at work there.
     Busy(String),
@@ -132,6 +140,8 @@ pub enum Heard {
     Done(usize),
     /// An item failed, and with it the stage.
     Failed(usize, String),
+    /// A ticket was made.
+    Ticket(Box<Ticket>),
     /// The program has come to its end.
     End,
 }
@@ -169,6 +179,7 @@ impl Conversation {
                 "begin" => Heard::Begun(frame.index),
                 "done" => Heard::Done(frame.index),
                 "failed" => Heard::Failed(frame.index, text()),
+                "ticket" => Heard::Ticket(Box::new(Ticket::read(&frame))),
                 "end" => Heard::End,
                 "asked" => {
                     let frames = core::mem::take(&mut self.frames);

@@ -294,7 +294,9 @@ pub(crate) enum Pin {
     /// Pin a file by the digest of a local copy
     Artifact {
         /// `kubernetes` (sysext image) or `network` (the pod network's manifest)
-        #[arg(value_parser = ["kubernetes", "network"])]
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(
+            [incline_model::lock::SYSEXT].into_iter().chain(incline_model::lock::HOST_ARTIFACTS),
+        ))]
         name: String,
         /// The Kubernetes version that it serves
         kubernetes: String,

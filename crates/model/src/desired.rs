@@ -26,13 +26,17 @@ pub enum Stage {
     Balancers,
     /// The machines of the API and etcd.
     ControlPlane,
-    /// The workers.
+    /// The groups of workers.
     Pools,
+    /// On hosts: the workers.
+    Workers,
+    /// What runs in the cluster itself: the pod network and what every site has.
+    Cluster,
 }
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Prepare,
         Self::Keys,
         Self::Network,
@@ -41,6 +45,8 @@ impl Stage {
         Self::Balancers,
         Self::ControlPlane,
         Self::Pools,
+        Self::Workers,
+        Self::Cluster,
     ];
 
     /// The stage's name.
@@ -54,6 +60,8 @@ impl Stage {
             Self::Balancers => "balancers",
             Self::ControlPlane => "control-plane",
             Self::Pools => "pools",
+            Self::Workers => "workers",
+            Self::Cluster => "cluster",
         }
     }
 }

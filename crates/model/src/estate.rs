@@ -1,7 +1,7 @@
 //! All sites together: what must hold between them, and the way from inventories to valid sites.
 use crate::fault::{Fault, Path, did_you_mean};
 use crate::inventory::{Content, Inventory, aws, onprem};
-use crate::lock::{AskedBy, Lock};
+use crate::lock::{AskedBy, Lock, Unpinned};
 use crate::prelude::*;
 use crate::scalar::{Cidr, Name};
 use crate::site::{Aws, OnPrem, PeerOther, PeerSide, Report, Site, VpnEnd, check_aws, check_onprem};
@@ -47,14 +47,15 @@ impl Estate {
         let mut sites = BTreeMap::new();
         for (index, content) in all.iter().enumerate() {
             let site = match content {
-                Content::OnPrem(site) => Some(Site::OnPrem(Box::new(OnPrem::new((**site).clone())))),
+                Content::OnPrem(site) => {
+                    let pins = pinned(scope, &mut reports[index], |lock| lock.host_pins(&site.kubernetes.version));
+                    pins.map(|pins| Site::OnPrem(Box::new(OnPrem::new((**site).clone(), pins))))
+                }
                 Content::Aws(site) => {
                     let peers = peers(site, &all, scope, &mut reports[index]);
                     let ends = vpn_ends(site, &all, scope, &mut reports[index]);
-                    let pins = match scope {
-                        Scope::Whole { lock } => pins(site, lock, &mut reports[index]),
-                        Scope::Unpinned | Scope::Part => None,
-                    };
+                    let pins =
+                        pinned(scope, &mut reports[index], |lock| lock.pins(&site.kubernetes.version, &site.region));
                     pins.map(|pins| {
                         Site::Aws(Box::new(Aws::new((**site).clone(), pins, peers, ends, pulls(site, &all))))
                     })
@@ -350,7 +351,13 @@ fn pulls(site: &aws::AwsSite, all: &[&Content]) -> Vec<String> {
     arns
 }
 
-fn pins(site: &aws::AwsSite, lock: Option<&Lock>, report: &mut Report<'_>) -> Option<crate::lock::Pins> {
+/// What a site runs, as the lock pins it; nothing where the lock is not at hand.
+fn pinned<P>(
+    scope: Scope<'_>,
+    report: &mut Report<'_>,
+    pick: impl FnOnce(&Lock) -> Result<P, Vec<Unpinned>>,
+) -> Option<P> {
+    let Scope::Whole { lock } = scope else { return None };
     let path = Path::root().at("kubernetes").at("version");
     let Some(lock) = lock else {
         report.fault(
@@ -360,7 +367,7 @@ fn pins(site: &aws::AwsSite, lock: Option<&Lock>, report: &mut Report<'_>) -> Op
         );
         return None;
     };
-    match lock.pins(&site.kubernetes.version, &site.region) {
+    match pick(lock) {
         Ok(pins) => Some(pins),
         Err(missing) => {
             for unpinned in missing {

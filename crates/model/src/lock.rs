@@ -30,8 +30,8 @@ pub struct Lock {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Artifact {
-    /// What it is: `kubernetes` (a sysext image of kubelet, kubeadm, kubectl and CNI plugins) or `network` (the
-    /// manifest of the pod network).
+    /// What it is: `network` (the manifest of the pod network); for sites in AWS `kubernetes` (a sysext image of kubelet,
+    /// kubeadm, kubectl and CNI plugins); for hosts on premises one of [`HOST_ARTIFACTS`].
     pub name: Name,
     /// The Kubernetes version that it serves.
     pub kubernetes: Version,
@@ -87,6 +87,15 @@ pub struct Pins {
     pub ami: Ami,
 }
 
+/// What the hosts of one on-prem site run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostPins {
+    /// The files that hosts fetch, by name: all of [`HOST_ARTIFACTS`].
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// The images of Kubernetes itself, sorted by name.
+    pub images: Vec<Image>,
+}
+
 /// Something that a site needs and the lock does not pin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpinned {
@@ -107,9 +116,18 @@ pub enum AskedBy {
     Region,
 }
 
+/// The name of the sysext image of Kubernetes, which nodes in AWS boot from.
+pub const SYSEXT: &str = "kubernetes";
+
 /// The images that kubeadm needs, which a lock must pin for every version that a site runs.
 pub const IMAGES: [&str; 7] =
     ["coredns", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "pause"];
+
+/// The files that hosts on premises fetch, which a lock must pin for every version that a site runs: single programs, the
+/// archives `cni-plugins` (unpacked into `/opt/cni/bin`) and `containerd` (unpacked into `/opt/incline`), and the manifest
+/// `network`.
+pub const HOST_ARTIFACTS: [&str; 10] =
+    ["cni-plugins", "containerd", "crictl", "etcdctl", "etcdutl", "kubeadm", "kubectl", "kubelet", "network", "runc"];
 
 impl Lock {
     /// Parses a lock file.
@@ -189,43 +207,16 @@ impl Lock {
     /// Everything that is not pinned.
     pub fn pins(&self, version: &Version, region: &Region) -> Result<Pins, Vec<Unpinned>> {
         let mut missing = Vec::new();
-        let mut unpinned = |asked_by: AskedBy, cause: String, hint: String| {
-            missing.push(Unpinned { asked_by, cause, hint: Some(hint) })
-        };
-        let mut need = |name: &str| {
-            let named = || self.artifacts.iter().filter(|artifact| artifact.name.as_str() == name);
-            let found = named().find(|artifact| artifact.kubernetes == *version);
-            if found.is_none() {
-                let hint = did_you_mean(
-                    version.as_str(),
-                    named().map(|artifact| artifact.kubernetes.as_str()).collect::<Vec<_>>(),
-                );
-                let hint = hint
-                    .unwrap_or_else(|| format!("`incline lock artifact {name} {version} FILE --source URL` pins one"));
-                unpinned(
-                    AskedBy::Version,
-                    format!("{FILE_NAME} pins no `{name}` artifact for Kubernetes {version}"),
-                    hint,
-                );
-            }
-            found.cloned()
-        };
-        let (kubernetes, network) = (need("kubernetes"), need("network"));
-        let image =
-            |name: &str| self.images.iter().find(|image| image.name.as_str() == name && image.kubernetes == *version);
-        let images: Vec<Image> = IMAGES.iter().filter_map(|name| image(name).cloned()).collect();
-        let without: Vec<&str> = IMAGES.into_iter().filter(|name| image(name).is_none()).collect();
-        if !without.is_empty() {
-            unpinned(
-                AskedBy::Version,
-                format!("{FILE_NAME} does not pin these images for Kubernetes {version}: {}", without.join(", ")),
-                "`kubeadm config images list` names the tags; `incline lock image` pins their digests".to_owned(),
-            );
-        }
+        let kubernetes = self.artifact(SYSEXT, version, &mut missing);
+        let network = self.artifact("network", version, &mut missing);
+        let images = self.kubernetes_images(version, &mut missing);
         let ami = self.amis.iter().find(|ami| ami.region == *region).cloned();
         if ami.is_none() {
-            let hint = format!("`incline lock ami {region} ID --release RELEASE` pins one");
-            unpinned(AskedBy::Region, format!("{FILE_NAME} pins no machine image for {region}"), hint);
+            missing.push(Unpinned {
+                asked_by: AskedBy::Region,
+                cause: format!("{FILE_NAME} pins no machine image for {region}"),
+                hint: Some(format!("`incline lock ami {region} ID --release RELEASE` pins one")),
+            });
         }
         match (kubernetes, network, ami) {
             (Some(kubernetes), Some(network), Some(ami)) if missing.is_empty() => {
@@ -233,6 +224,72 @@ impl Lock {
             }
             _ => Err(missing),
         }
+    }
+
+    /// Picks what the hosts of an on-prem site of this version run.
+    ///
+    /// # Errors
+    /// Everything that is not pinned.
+    pub fn host_pins(&self, version: &Version) -> Result<HostPins, Vec<Unpinned>> {
+        let mut missing = Vec::new();
+        let pinned = |name: &str| {
+            self.artifacts.iter().find(|artifact| artifact.name.as_str() == name && artifact.kubernetes == *version)
+        };
+        let without: Vec<&str> = HOST_ARTIFACTS.into_iter().filter(|name| pinned(name).is_none()).collect();
+        if !without.is_empty() {
+            missing.push(Unpinned {
+                asked_by: AskedBy::Version,
+                cause: format!(
+                    "{FILE_NAME} does not pin what hosts run of Kubernetes {version}: {}",
+                    without.join(", ")
+                ),
+                hint: Some(format!("`incline lock artifact NAME {version} FILE --source URL` pins each")),
+            });
+        }
+        let images = self.kubernetes_images(version, &mut missing);
+        let artifacts =
+            HOST_ARTIFACTS.into_iter().filter_map(|name| Some((name.to_owned(), pinned(name)?.clone()))).collect();
+        if missing.is_empty() { Ok(HostPins { artifacts, images }) } else { Err(missing) }
+    }
+
+    fn artifact(&self, name: &str, version: &Version, missing: &mut Vec<Unpinned>) -> Option<Artifact> {
+        let named = || self.artifacts.iter().filter(|artifact| artifact.name.as_str() == name);
+        let found = named().find(|artifact| artifact.kubernetes == *version);
+        if found.is_none() {
+            let near = did_you_mean(
+                version.as_str(),
+                named().map(|artifact| artifact.kubernetes.as_str()).collect::<Vec<_>>(),
+            );
+            missing.push(Unpinned {
+                asked_by: AskedBy::Version,
+                cause: format!("{FILE_NAME} pins no `{name}` artifact for Kubernetes {version}"),
+                hint: Some(
+                    near.unwrap_or_else(|| {
+                        format!("`incline lock artifact {name} {version} FILE --source URL` pins one")
+                    }),
+                ),
+            });
+        }
+        found.cloned()
+    }
+
+    fn kubernetes_images(&self, version: &Version, missing: &mut Vec<Unpinned>) -> Vec<Image> {
+        let image =
+            |name: &str| self.images.iter().find(|image| image.name.as_str() == name && image.kubernetes == *version);
+        let without: Vec<&str> = IMAGES.into_iter().filter(|name| image(name).is_none()).collect();
+        if !without.is_empty() {
+            missing.push(Unpinned {
+                asked_by: AskedBy::Version,
+                cause: format!(
+                    "{FILE_NAME} does not pin these images for Kubernetes {version}: {}",
+                    without.join(", ")
+                ),
+                hint: Some(
+                    "`kubeadm config images list` names the tags; `incline lock image` pins their digests".to_owned(),
+                ),
+            });
+        }
+        IMAGES.iter().filter_map(|name| image(name).cloned()).collect()
     }
 }
 

@@ -77,9 +77,10 @@ pub struct Step {
     pub target: String,
     /// When it runs.
     pub stage: Stage,
-    /// Its place in the site's order: steps with the same number run side by side, lower numbers first.
+    /// Its place in the site's order: steps with the same number run side by side, lower numbers first. The steps of
+    /// hosts all have the same: what they wait for is in `needs`.
     pub order: u16,
-    /// Steps of other sites that must be done before it, where they are part of the plan.
+    /// Steps that must be done before it, where they are part of the plan: of other sites, or of the site's hosts.
     pub needs: Vec<String>,
     /// What happens to the target.
     pub verb: Verb,

@@ -1,7 +1,6 @@
 //! Hosts as they must be + what was seen of them → steps, one a stage of a host, and what has drifted.
-use crate::order;
 use crate::prelude::*;
-use incline_host::{Difference, Entry, Host, Judgement, Marked, Secrets, Seen, Sighting, View};
+use incline_host::{Answers, Difference, Entry, Host, Judgement, Marked, Secrets, Seen, Sighting, View};
 use incline_model::desired::Stage;
 use incline_model::drift::{Finding, NOTHING, SiteDrift, State};
 use incline_model::plan::{
@@ -54,23 +53,30 @@ pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sigh
                 continue;
             }
         };
+        if let Some(cause) = second_cluster(host, answers, hosts, sightings) {
+            let hint = "a second cluster is never made: let the host join, by moving it behind the others in `hosts`";
+            plan.blocked.push(blocked(&name, cause, Vec::new(), hint, false));
+            continue;
+        }
         for (stage, entries) in &host.stages {
             let target = target(site, &host.name, *stage);
             match host.view(site, *stage, answers, secrets) {
-                Err(why) => plan.blocked.push(blocked(
-                    &target,
-                    why,
-                    Vec::new(),
-                    "look at the file on the host; if it is an old one, remove it",
-                    false,
-                )),
+                Err(why) => {
+                    let hint = "look at the file on the host; if it is an old one, remove it";
+                    plan.blocked.push(blocked(&target, why, Vec::new(), hint, false));
+                    break;
+                }
                 Ok(view) => {
                     plan.seen.insert(target.clone(), view.fingerprint());
                     plan.notes.extend(
                         view.left.iter().map(|left| format!("{name}: the {left} is no longer wished for, and stays")),
                     );
                     match in_the_way(&target, entries, &view) {
-                        Some(blocked) => plan.blocked.push(blocked),
+                        // What comes after it on the same host stands on it.
+                        Some(blocked) => {
+                            plan.blocked.push(blocked);
+                            break;
+                        }
                         None if view.is_fulfilled() => plan.unchanged.push(target),
                         None => plan.steps.push(step(target, *stage, entries, &view)),
                     }
@@ -79,8 +85,54 @@ pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sigh
         }
     }
     plan.steps.sort_by(|a, b| (a.stage, &a.target).cmp(&(b.stage, &b.target)));
-    order(&mut plan.steps);
+    needs(site, hosts, &mut plan.steps);
     plan
+}
+
+/// Why a host that would found the cluster must not: another host is a member of it, or nobody can say so.
+fn second_cluster(
+    host: &Host,
+    answers: &Answers,
+    hosts: &[&Host],
+    sightings: &BTreeMap<String, Sighting>,
+) -> Option<String> {
+    let founder = host.membership(answers).filter(|membership| membership.founds && !membership.is_member);
+    founder?;
+    let others = hosts.iter().filter(|other| other.name != host.name && !other.entries(Stage::ControlPlane).is_empty());
+    others.into_iter().find_map(|other| match sightings.get(&other.name) {
+        Some(Sighting::Seen(answers)) => other
+            .membership(answers)
+            .filter(|membership| membership.is_member)
+            .map(|_| format!("it would found the cluster, and {} is a member of one already", other.name)),
+        _ => Some(format!("it would found the cluster, and nobody can say whether {} is in one already", other.name)),
+    })
+}
+
+/// What each step waits for: the earlier stages of its own host; on the control plane those before it, since etcd takes one
+/// member at a time; what stands on the API, all of the control plane. A worker that fails holds nothing back.
+fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
+    let planned: BTreeSet<String> = steps.iter().map(|step| step.target.clone()).collect();
+    let members: Vec<String> = hosts
+        .iter()
+        .filter(|host| !host.entries(Stage::ControlPlane).is_empty())
+        .map(|host| target(site, &host.name, Stage::ControlPlane))
+        .collect();
+    for step in steps {
+        let own = hosts.iter().flat_map(|host| {
+            let of = |stage: &Stage| target(site, &host.name, *stage);
+            let place = host.stages.iter().position(|(stage, _)| of(stage) == step.target).unwrap_or(0);
+            host.stages.iter().take(place).map(move |(stage, _)| of(stage))
+        });
+        let mut needs: BTreeSet<String> = own.collect();
+        match step.stage {
+            Stage::ControlPlane => {
+                needs.extend(members.iter().take_while(|member| **member != step.target).cloned());
+            }
+            Stage::Workers | Stage::Cluster => needs.extend(members.iter().cloned()),
+            _ => {}
+        }
+        step.needs = needs.into_iter().filter(|target| planned.contains(target)).collect();
+    }
 }
 
 fn blocked(target: &str, cause: String, details: Vec<String>, hint: &str, busy: bool) -> Blocked {

@@ -1,17 +1,63 @@
 //! A valid on-prem site → what each of its hosts must have: `hosts/STAGE.yaml`, a list of items, rendered for each host.
 use crate::Error;
 use crate::prelude::*;
-use crate::templates::Templates;
+use crate::templates::{Templates, is_template};
 use incline_host::{Entry, Host};
 use incline_model::desired::Stage;
 use incline_model::fault::Path;
-use incline_model::inventory::onprem;
+use incline_model::inventory::onprem::{self, Role};
 use incline_model::site::OnPrem;
 use incline_model::yaml;
 use serde_json::{Value, json};
 
-/// The stages of hosts, each with its template.
-const STAGES: [(Stage, &str); 1] = [(Stage::Prepare, "hosts/prepare.yaml")];
+/// The stages of hosts, each with its templates, and who has it.
+const STAGES: [(Stage, &[&str], Who); 5] = [
+    (Stage::Prepare, &["hosts/prepare.yaml", "hosts/runtime.yaml"], |_, host| is_node(host)),
+    (Stage::Prepare, &["hosts/prepare.yaml"], |_, host| !is_node(host)),
+    (Stage::ControlPlane, &["hosts/node.yaml", "hosts/control-plane.yaml", "hosts/member.yaml"], |_, host| {
+        has(host, Role::ControlPlane)
+    }),
+    (Stage::Workers, &["hosts/node.yaml", "hosts/member.yaml"], |_, host| {
+        has(host, Role::Worker) && !has(host, Role::ControlPlane)
+    }),
+    // One host speaks to the cluster for the site.
+    (Stage::Cluster, &["hosts/cluster.yaml"], |site, host| {
+        site.control_plane().next().is_some_and(|first| first.name == host.name)
+    }),
+];
+
+/// Whether a host of a site has a stage.
+type Who = fn(&OnPrem, &onprem::Host) -> bool;
+
+fn has(host: &onprem::Host, role: Role) -> bool {
+    host.roles.contains(&role)
+}
+
+fn is_node(host: &onprem::Host) -> bool {
+    has(host, Role::ControlPlane) || has(host, Role::Worker)
+}
+
+/// What a node's files are rendered from, each with its name in templates.
+const FILES: [(&str, &str); 11] = [
+    ("admission", "ignition/files/admission.yaml"),
+    ("auditPolicy", "ignition/files/audit-policy.yaml"),
+    ("authentication", "ignition/files/authentication.yaml"),
+    ("baseline", "ignition/files/baseline.yaml"),
+    ("containerd", "ignition/files/containerd.toml.j2"),
+    ("containerdUnit", "ignition/units/containerd.service"),
+    ("crictl", "ignition/files/crictl.yaml"),
+    ("init", "ignition/files/kubeadm-cluster.yaml.j2"),
+    ("join", "ignition/files/kubeadm-join-host.yaml.j2"),
+    ("kubelet", "ignition/units/kubelet.service.j2"),
+    ("registry", "ignition/files/registry.toml.j2"),
+];
+
+/// The names of all templates that hosts are rendered from.
+#[cfg(test)]
+pub(crate) fn templates() -> impl Iterator<Item = &'static str> {
+    let stages = STAGES.iter().flat_map(|(_, names, _)| names.iter().copied());
+    stages.chain(FILES.iter().map(|(_, file)| *file).filter(|file| is_template(file)))
+}
 
 /// Renders the hosts of a site, in the inventory's order.
 ///
@@ -20,40 +66,114 @@ const STAGES: [(Stage, &str); 1] = [(Stage::Prepare, "hosts/prepare.yaml")];
 pub fn render_hosts(site: &OnPrem, templates: &Templates) -> Result<Vec<Host>, Error> {
     // Most hosts of a site are alike: what gives the same text is read once.
     let mut known = BTreeMap::new();
-    site.typed().hosts.iter().map(|host| one(host, &context(site, host, templates)?, templates, &mut known)).collect()
+    site.typed().hosts.iter().map(|host| one(site, host, templates, &mut known)).collect()
 }
 
 /// What the templates of a host see.
 pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Value, Error> {
+    let mut context = facts(site, host, templates)?;
+    let mut files = serde_json::Map::new();
+    for (name, file) in FILES {
+        let text = if is_template(file) { templates.render(file, &context)? } else { templates.file(file)?.to_owned() };
+        files.insert(name.to_owned(), text.into());
+    }
+    if let Some(context) = context.as_object_mut() {
+        context.insert("files".to_owned(), files.into());
+    }
+    Ok(context)
+}
+
+/// What is known of a host without rendering anything.
+pub(crate) fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Value, Error> {
     let typed = site.typed();
+    let pins = site.pins();
+    let mirror = typed.mirror.as_str();
+    let (scheme, registry) = mirror.split_once("://").unwrap_or(("https", mirror));
+    let authority = registry.split('/').next().unwrap_or(registry);
+    let artifacts: serde_json::Map<String, Value> = pins
+        .artifacts
+        .iter()
+        .map(|(name, artifact)| {
+            let url = format!("{mirror}/{}", artifact.file);
+            (identifier(name), json!({ "url": url, "digest": artifact.sha512, "file": artifact.file }))
+        })
+        .collect();
+    let images: Vec<Value> = pins
+        .images
+        .iter()
+        // What only the control plane runs.
+        .filter(|image| {
+            has(host, Role::ControlPlane) || matches!(image.name.as_str(), "coredns" | "kube-proxy" | "pause")
+        })
+        .map(|image| json!({ "name": format!("{registry}/{}:{}", image.name, image.tag), "digest": image.digest }))
+        .collect();
+    let tag = |name: &str| pins.images.iter().find(|image| image.name.as_str() == name).map(|image| &image.tag);
+    let others: Vec<&str> = {
+        // The first founds the cluster; the others are let in by any of those that are in.
+        let founds = site.control_plane().next().is_some_and(|first| first.name == host.name);
+        let all = site.control_plane().filter(|other| !founds && other.name != host.name);
+        all.map(|other| other.name.as_str()).collect()
+    };
     Ok(json!({
-        "site": { "name": typed.name, "mirror": typed.mirror },
+        "site": typed.name,
         "host": { "name": host.name, "address": host.address, "roles": host.roles },
         "kernel": {
             "modules": lines(templates.file("ignition/files/modules.conf")?),
             "parameters": parameters(templates.file("ignition/files/kernel.conf")?),
         },
+        "node": host.name, "address": host.address, "api": typed.api.name, "version": typed.kubernetes.version,
+        "controlPlane": has(host, Role::ControlPlane), "letInBy": others,
+        // A control-plane host that is a worker too takes workloads.
+        "dedicated": has(host, Role::ControlPlane) && !has(host, Role::Worker),
+        "podCidr": typed.kubernetes.pod_cidr, "serviceCidr": typed.kubernetes.service_cidr,
+        "labels": host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","),
+        "taints": host.taints,
+        "aws": false, "bin": "/opt/incline/bin",
+        "registry": registry, "registryAuthority": authority, "registryServer": format!("{scheme}://{authority}"),
+        "images": images, "pins": artifacts,
+        "coredns": tag("coredns"), "etcd": tag("etcd"),
+        "pause": format!("{registry}/pause:{}", tag("pause").map_or(String::new(), ToString::to_string)),
     }))
 }
 
+/// The name of an artifact as a name in templates: `cni-plugins` → `cniPlugins`.
+fn identifier(name: &str) -> String {
+    let mut parts = name.split('-');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut name, part| {
+        let mut letters = part.chars();
+        name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+        name
+    })
+}
+
 fn one(
+    site: &OnPrem,
     host: &onprem::Host,
-    context: &Value,
     templates: &Templates,
     known: &mut BTreeMap<String, Vec<Entry>>,
 ) -> Result<Host, Error> {
+    let context = context(site, host, templates)?;
     let mut stages = Vec::new();
-    for (stage, template) in STAGES {
-        let text = templates.render(template, context)?;
-        let entries = match known.get(&text) {
-            Some(entries) => entries.clone(),
-            None => {
-                let entries = entries(template, &text)?;
-                known.insert(text, entries.clone());
-                entries
-            }
-        };
-        stages.push((stage, entries));
+    for (stage, names, who) in STAGES {
+        if !who(site, host) {
+            continue;
+        }
+        let mut all = Vec::new();
+        for name in names {
+            let text = templates.render(name, &context)?;
+            let entries = match known.get(&text) {
+                Some(entries) => entries.clone(),
+                None => {
+                    let entries = entries(name, &text)?;
+                    known.insert(text, entries.clone());
+                    entries
+                }
+            };
+            all.extend(entries);
+        }
+        stages.push((stage, all));
     }
     let host = Host { name: host.name.to_string(), stages };
     match host.clash() {

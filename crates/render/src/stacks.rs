@@ -286,15 +286,15 @@ mod tests {
             ("ignition/files/containerd.toml.j2", worker.clone()),
             ("ignition/files/credential-provider.yaml.j2", worker.clone()),
             ("ignition/files/kubeadm-cluster.yaml.j2", control_plane.clone()),
-            ("ignition/files/kubeadm-join-control-plane.yaml.j2", control_plane),
+            ("ignition/files/kubeadm-join-control-plane.yaml.j2", control_plane.clone()),
             ("ignition/files/kubeadm-join-worker.yaml.j2", worker),
-            (
-                "hosts/prepare.yaml",
-                crate::hosts::context(data_centre, &data_centre.typed().hosts[0], &templates).unwrap(),
-            ),
+            ("ignition/units/kubelet.service.j2", control_plane),
             ("ignition/units/incline-etcd-snapshot.timer.j2", json!({ "minutes": 15 })),
             ("ignition/units/incline-data-volume.service.j2", json!({ "device": "/dev/xvdf", "mount": "/data" })),
         ];
+        let host = crate::hosts::context(data_centre, &data_centre.typed().hosts[0], &templates).unwrap();
+        let hosts = crate::hosts::templates().map(|name| (name, host.clone()));
+        let contexts: Vec<(&str, Value)> = contexts.into_iter().chain(hosts).collect();
         let all: BTreeSet<&str> = templates.names().filter(|name| crate::templates::is_template(name)).collect();
         assert_eq!(all, contexts.iter().map(|(name, _)| *name).collect(), "every template has its context here");
         for (name, context) in contexts {

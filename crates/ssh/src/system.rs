@@ -6,7 +6,7 @@ use crate::route::{Root, Route};
 use crate::talk::{Talk, look};
 use futures_util::stream::{self, StreamExt};
 use incline_exec::{Ended, Lane, Look, Say, System};
-use incline_host::{Answers, Conversation, Heard, Host, Secrets, Sighting, View, change, hold};
+use incline_host::{Answers, Asks, Conversation, Entrance, Heard, Host, Secrets, Sighting, Ticket, View, change, hold};
 use incline_model::desired::Stage;
 use incline_model::event::{Event, Trouble};
 use incline_model::inventory::SecretSource;
@@ -171,6 +171,40 @@ impl Hosts {
     }
 }
 
+impl Hosts {
+    /// Has a control-plane host let another in: the first of those that may, and answers.
+    async fn let_in(&self, part: &Part, entrance: &Entrance) -> Result<(&Part, Ticket), Trouble> {
+        let mut reasons = Vec::new();
+        for name in &entrance.by {
+            let Some(by) = self.parts.get(&(part.site.clone(), name.clone())) else { continue };
+            match self.errand(by, |nonce| entrance.program(nonce, &self.who)).await {
+                Ok(Heard::Ticket(ticket)) => return Ok((by, *ticket)),
+                Ok(Heard::Failed(_, why)) => reasons.push(format!("{name}: {}", gist(&why).0)),
+                Ok(_) => reasons.push(format!("{name}: it said nothing of a ticket")),
+                Err(error) => reasons.push(format!("{name}: {error}")),
+            }
+        }
+        Err(Trouble::new("no control-plane host lets it in").details(reasons).hint("mend one of them first"))
+    }
+
+    /// Takes a ticket back. What cannot be taken back ends by itself, a quarter of an hour after it was made.
+    async fn take_back(&self, by: &Part, ticket: &Ticket) {
+        if let Err(error) = self.errand(by, |nonce| ticket.back(nonce, &self.who)).await {
+            tracing::warn!(host = by.host.name, %error, "a ticket was not taken back");
+        }
+    }
+
+    /// Runs a program that another host needs; what it said first.
+    async fn errand(&self, part: &Part, program: impl FnOnce(&str) -> String) -> Result<Heard, Error> {
+        let nonce = nonce();
+        let program = program(&nonce);
+        let connection = self.connection(part).await?;
+        let conversation = Conversation::new(&nonce, Asks::default());
+        let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, true, conversation).await?;
+        talk.hear().await
+    }
+}
+
 /// Somebody else is at work on a host.
 fn busy(who: &str) -> Trouble {
     let who = if who.is_empty() { "somebody" } else { who };
@@ -205,8 +239,14 @@ impl System for Hosts {
         let (part, stage) = self.place(&step.target).ok_or_else(|| Trouble::new("there is no such host"))?;
         let held = locked(&self.held).remove(&step.target);
         let mut held = held.ok_or_else(|| Trouble::new("nobody has looked at it"))?;
-        let change = change(&part.host, &part.site, stage, (&held.answers, &held.view), &self.secrets, &self.local)
-            .map_err(Trouble::new)?;
+        let pass = match part.host.entrance(stage, &held.view) {
+            Some(entrance) => Some(self.let_in(part, &entrance).await?),
+            None => None,
+        };
+        let seen = (&*held.answers, &held.view);
+        let ticket = pass.as_ref().map(|(_, ticket)| ticket);
+        let change = change(&part.host, &part.site, stage, seen, &self.secrets, ticket, &self.local);
+        let change = change.map_err(Trouble::new)?;
         let items = change.items.clone();
         let item = |index: usize| items.get(index).map_or("the mark", String::as_str).to_owned();
         let tell = |index: usize, status: &str, reason: &str| {
@@ -226,7 +266,11 @@ impl System for Hosts {
             Heard::Failed(index, why) => tell(*index, "APPLY_FAILED", &gist(why).0),
             _ => {}
         });
-        match ended.await.map_err(Trouble::from)? {
+        let ended = ended.await;
+        if let Some((by, ticket)) = &pass {
+            self.take_back(by, ticket).await;
+        }
+        match ended.map_err(Trouble::from)? {
             Heard::Asked(answers) => {
                 let view = part.host.view(&part.site, stage, &answers, &self.secrets).map_err(Trouble::new)?;
                 locked(&self.after).insert(step.target.clone(), view);

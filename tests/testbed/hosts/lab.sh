@@ -1,6 +1,7 @@
 #!/bin/sh
 # Real hosts on this machine, each in a network namespace of its own: a Debian tree under sshd, a bare busybox under
-# sshd, or a machine with systemd (systemd-nspawn). Nothing of it reaches any network but its own.
+# sshd, a machine with systemd (systemd-nspawn), or a machine with systemd and control groups of its own, as Kubernetes
+# needs them. Nothing of it reaches any network but its own.
 #
 #   lab.sh tree TREE                     make the Debian tree that all hosts stand on
 #   lab.sh up LAB TREE KIND COUNT        make a lab: LAB/key logs in, LAB/N/root is host N's tree, LAB/N/log its sshd's log
@@ -9,13 +10,13 @@
 #   lab.sh run LAB COMMAND …             run a command where the lab's hosts can be reached
 #   lab.sh down LAB                      end all of it
 #
-# Host N has the address 10.99.1.N, whoever asks is 10.99.0.1. KIND is debian, busybox or systemd.
+# Host N has the address 10.99.1.N, whoever asks is 10.99.0.1. KIND is debian, busybox, systemd or node.
 set -eu
 
 name() { printf 'incline-%s' "$(basename "$1")"; }
 
 tree() {
-  mmdebstrap --quiet --variant=apt --include=openssh-server,sudo,systemd,systemd-sysv,dbus,iproute2,procps,kmod,busybox-static,curl,gnupg,apt-utils,nfs-kernel-server,xfsprogs,util-linux,cryptsetup-bin,python3-minimal,python3-apt,dnf,rpm,createrepo-c,dnf-plugins-core,containerd,e2fsprogs,file bookworm "$1"
+  mmdebstrap --quiet --variant=apt --include=openssh-server,sudo,systemd,systemd-sysv,dbus,iproute2,procps,kmod,busybox-static,curl,gnupg,apt-utils,nfs-kernel-server,xfsprogs,util-linux,cryptsetup-bin,python3-minimal,python3-apt,dnf,rpm,createrepo-c,dnf-plugins-core,containerd,containernetworking-plugins,e2fsprogs,file bookworm "$1"
   chroot "$1" useradd --create-home --shell /bin/bash --password '*' ops
   echo 'ops ALL=(root) NOPASSWD: ALL' >"$1/etc/sudoers.d/ops"
   rm -f "$1"/etc/ssh/ssh_host_*
@@ -64,6 +65,9 @@ start() { # lab number
     setsid systemd-nspawn --quiet --directory="$root" --boot --register=no --keep-unit --console=pipe --kill-signal=SIGKILL \
       --network-namespace-path="/run/netns/$space" --hostname="host-$2" --machine="$space" </dev/null >>"$host/log" 2>&1 &
     echo $! >"$host/pid"
+  elif [ "$kind" = node ]; then
+    setsid "$0" node "$lab" "$2" </dev/null >>"$host/log" 2>&1 &
+    echo $! >"$host/pid"
   else
     # shellcheck disable=SC2016
     setsid ip netns exec "$space" unshare --pid --mount --uts --fork --kill-child /bin/sh -c '
@@ -73,6 +77,61 @@ start() { # lab number
       exec chroot "$1" /usr/sbin/sshd -D -e' sh "$root" "$kind" "$2" </dev/null >>"$host/log" 2>&1 &
     echo $! >"$host/pid"
   fi
+}
+
+# The control groups (version 1) that a machine has below the one of this machine: where only they have controllers,
+# systemd-nspawn gives a machine none that Kubernetes could use.
+GROUPS_OF_NODES='cpu cpuacct cpuset memory devices freezer blkio pids systemd'
+
+# Becomes a machine.
+node() { # lab number
+  space=$(name "$1")-$2
+  for group in $GROUPS_OF_NODES; do
+    place=/sys/fs/cgroup/$group/$space
+    mkdir -p "$place"
+    if [ "$group" = cpuset ]; then
+      for what in cpus mems; do cat "/sys/fs/cgroup/cpuset/cpuset.$what" >"$place/cpuset.$what"; done
+    fi
+    echo $$ >"$place/cgroup.procs"
+  done
+  # containerd lays its own overlays, which cannot stand on one.
+  mkdir -p "$1/$2/containerd" "$1/$2/root/var/lib/containerd"
+  # shellcheck disable=SC2016
+  exec ip netns exec "$space" unshare --pid --mount --uts --ipc --cgroup --fork --kill-child --propagation private /bin/sh -c '
+    set -e
+    root=$1/root
+    mount --bind "$root" "$root"
+    mount -t proc proc "$root/proc"
+    mount -t sysfs sysfs "$root/sys"
+    mount -t tmpfs tmpfs "$root/run"
+    mount -t tmpfs tmpfs "$root/tmp"
+    mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+    for device in null zero full random urandom tty kmsg; do
+      : >"$root/dev/$device"
+      mount --bind "/dev/$device" "$root/dev/$device"
+    done
+    mkdir "$root/dev/pts" "$root/dev/shm"
+    mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts"
+    mount -t tmpfs tmpfs "$root/dev/shm"
+    ln -s pts/ptmx "$root/dev/ptmx"
+    ln -s /proc/self/fd "$root/dev/fd"
+    for stream in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${stream%:*}" "$root/dev/${stream#*:}"; done
+    mount --bind "$1/containerd" "$root/var/lib/containerd"
+    mount -t tmpfs tmpfs "$root/sys/fs/cgroup"
+    for group in $3; do
+      mkdir "$root/sys/fs/cgroup/$group"
+      options=$group
+      if [ "$group" = systemd ]; then options=none,name=systemd; fi
+      mount -t cgroup -o "$options" cgroup "$root/sys/fs/cgroup/$group"
+    done
+    hostname "host-$2"
+    cd "$root"
+    mkdir -p old
+    pivot_root . old
+    umount -l /old
+    exec env -i container=incline PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+      "SYSTEMD_PROC_CMDLINE=systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1" \
+      /lib/systemd/systemd --log-target=console' sh "$1/$2" "$2" "$GROUPS_OF_NODES"
 }
 
 stop() { # lab number
@@ -132,6 +191,11 @@ down() { # lab
   for n in $(seq 1 "$(cat "$lab/count")"); do
     if [ -e "$lab/$n/pid" ]; then stop "$lab" "$n"; fi
     umount --recursive --lazy "$lab/$n/root" 2>/dev/null || true
+    if [ "$(cat "$lab/kind")" = node ]; then
+      for group in $GROUPS_OF_NODES; do
+        find "/sys/fs/cgroup/$group/$net-$n" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+      done
+    fi
     ip netns delete "$net-$n" 2>/dev/null || true
   done
   ip netns delete "$net" 2>/dev/null || true
@@ -148,6 +212,7 @@ start)
   wait_for "$lab" "$1"
   ;;
 stop) stop "$lab" "$1" ;;
+node) node "$lab" "$1" ;;
 run) exec ip netns exec "$(name "$lab")" "$@" ;;
 down) down "$lab" ;;
 *)

@@ -80,7 +80,7 @@ impl Kind for Image {
             None => {
                 // By digest, so that it is the pinned one or none; then under its name.
                 act.script(
-                    "run ctr -n k8s.io images pull \"$1@$2\"\nrun ctr -n k8s.io images tag --force \"$1@$2\" \"$1\"",
+                    "run ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d \"$1@$2\"\nrun ctr -n k8s.io images tag --force \"$1@$2\" \"$1\"",
                     &[self.name.as_str(), self.digest.as_str()],
                 );
             }

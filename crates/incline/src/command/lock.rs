@@ -83,18 +83,21 @@ fn status(common: &Common, lock: &Lock) -> Result<Exit, Failure> {
     let mut missing = 0;
     let mut text = String::new();
     for inventory in &source.inventories {
-        let Content::Aws(site) = &inventory.content else { continue };
-        match lock.pins(&site.kubernetes.version, &site.region) {
-            Ok(pins) => text.push_str(&format!(
-                "{}: Kubernetes {} and {} are pinned\n",
-                site.name,
-                site.kubernetes.version,
-                pins.ami.id.as_str()
-            )),
+        let pinned = match &inventory.content {
+            Content::Aws(site) => lock
+                .pins(&site.kubernetes.version, &site.region)
+                .map(|pins| format!("Kubernetes {} and {} are", site.kubernetes.version, pins.ami.id.as_str())),
+            Content::OnPrem(site) => {
+                lock.host_pins(&site.kubernetes.version).map(|_| format!("Kubernetes {} is", site.kubernetes.version))
+            }
+        };
+        let name = inventory.content.name();
+        match pinned {
+            Ok(what) => text.push_str(&format!("{name}: {what} pinned\n")),
             Err(unpinned) => {
                 missing += unpinned.len();
                 for thing in unpinned {
-                    text.push_str(&format!("{}: {}\n", site.name, thing.cause));
+                    text.push_str(&format!("{name}: {}\n", thing.cause));
                     text.push_str(&thing.hint.map_or(String::new(), |hint| format!("    {hint}\n")));
                 }
             }

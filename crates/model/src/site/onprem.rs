@@ -2,17 +2,29 @@
 use super::Report;
 use crate::fault::Path;
 use crate::inventory::onprem::{DiskPurpose, Host, OnPremSite, Role, VirtualServerMode};
+use crate::lock::HostPins;
 use crate::prelude::*;
 
 /// A valid on-prem site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OnPrem {
     typed: OnPremSite,
+    pins: HostPins,
 }
 
 impl OnPrem {
-    pub(crate) fn new(typed: OnPremSite) -> Self {
-        Self { typed }
+    pub(crate) fn new(typed: OnPremSite, pins: HostPins) -> Self {
+        Self { typed, pins }
+    }
+
+    /// What its hosts run, pinned by digest.
+    pub fn pins(&self) -> &HostPins {
+        &self.pins
+    }
+
+    /// The hosts that run the API and etcd, in the inventory's order. The first founds the cluster.
+    pub fn control_plane(&self) -> impl Iterator<Item = &Host> {
+        self.typed.hosts.iter().filter(|host| host.roles.contains(&Role::ControlPlane))
     }
 
     /// What was typed, all of it valid.

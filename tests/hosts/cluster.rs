@@ -1,0 +1,238 @@
+//! Kubernetes on hosts, for real: kubeadm, kubelet and API server of the pinned version, etcd, containerd and runc, on machines
+//! with systemd that fetch all of it from a mirror beside them.
+use super::*;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+/// A lab whose hosts can become a cluster, and what stands beside it: the mirror, and what balances the API.
+struct Cluster {
+    lab: Lab,
+    beside: Vec<Child>,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in &mut self.beside {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Cluster {
+    /// So many control-plane hosts and workers.
+    fn up(members: usize, workers: usize) -> Option<Self> {
+        if let Ok(why) = std::fs::read_to_string(root().join("target/testbed/kubernetes/missing")) {
+            eprintln!("left out: there is no Kubernetes to run: {why}");
+            return None;
+        }
+        let lab = Lab::up("node", members + workers)?;
+        let beside = |program: &str, arguments: &[&str]| {
+            lab.command("python3")
+                .arg(root().join("tests/testbed/kubernetes").join(program))
+                .args(arguments)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let mirror = testbed("kubernetes/mirror");
+        let addresses: Vec<String> = (1..=members).map(|n| format!("10.99.1.{n}")).collect();
+        let mut balancer = vec!["10.99.0.1", "6443"];
+        balancer.extend(addresses.iter().map(String::as_str));
+        let beside =
+            vec![beside("mirror.py", &[mirror.to_str().unwrap(), "10.99.0.1", "80"]), beside("balancer.py", &balancer)];
+        let cluster = Self { lab, beside };
+        for n in 1..=members + workers {
+            cluster.furnish(n);
+        }
+        cluster.inventory(members, workers);
+        cluster.lock();
+        cluster.templates();
+        Some(cluster)
+    }
+
+    /// What a site has around its hosts: names, a pod network, and what containers need where root lacks CAP_SYS_RESOURCE.
+    fn furnish(&self, n: usize) {
+        let write = |path: &str, text: &str| {
+            let path = self.lab.file(n, path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("/etc/hosts", &format!("127.0.0.1 localhost\n10.99.0.1 api.lab.internal\n10.99.1.{n} host-{n}\n"));
+        write(
+            "/etc/cni/net.d/10-lab.conflist",
+            &format!(
+                "{{\"cniVersion\":\"1.0.0\",\"name\":\"lab\",\"plugins\":[{{\"type\":\"bridge\",\"bridge\":\"cni0\",\"isGateway\":true,\
+                 \"ipam\":{{\"type\":\"host-local\",\"ranges\":[[{{\"subnet\":\"100.96.{n}.0/24\"}}]]}}}}]}}"
+            ),
+        );
+        write(
+            "/etc/containerd/conf.d/lab.toml",
+            "version = 3\n[plugins.\"io.containerd.cri.v1.runtime\"]\n  restrict_oom_score_adj = true\n",
+        );
+    }
+
+    fn inventory(&self, members: usize, workers: usize) {
+        let hosts: String = (1..=members + workers)
+            .map(|n| {
+                let role = if n <= members { "controlPlane" } else { "worker" };
+                let pin = self.lab.fingerprint(n).unwrap();
+                format!("- {{name: host-{n}, address: 10.99.1.{n}, hostKey: \"{pin}\", roles: [{role}]}}\n")
+            })
+            .collect();
+        let text = format!(
+            "version: v1\nkind: OnPremSite\nname: lab\nnetwork: {{cidrs: [10.99.0.0/16]}}\n\
+             ssh: {{user: ops, key: {}, becomeRoot: sudo}}\n\
+             kubernetes: {{version: \"1.36.3\", podCidr: 100.96.0.0/16, serviceCidr: 100.104.0.0/16}}\n\
+             api: {{name: api.lab.internal, address: 10.99.0.1}}\nmirror: http://10.99.0.1/kubernetes\n\
+             f5: {{units: [bigip.lab.internal], user: incline, password: {{env: F5}}, trust: {{caFile: /dev/null}}}}\n\
+             hosts:\n{hosts}",
+            self.lab.path("key").display()
+        );
+        std::fs::write(self.lab.path("inventories/lab.yaml"), text).unwrap();
+    }
+
+    /// Pins what the mirror has, by incline's own command.
+    fn lock(&self) {
+        let folder = tempfile::tempdir().unwrap();
+        let pin = |arguments: &[&str]| {
+            let output = Command::new(env!("CARGO_BIN_EXE_incline"))
+                .arg("--inventories")
+                .arg(folder.path())
+                .arg("lock")
+                .args(arguments)
+                .output()
+                .unwrap();
+            succeeded(&output, "what the mirror has is pinned");
+        };
+        for entry in std::fs::read_dir(testbed("kubernetes/mirror/kubernetes")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            pin(&["artifact", name, "1.36.3", path.to_str().unwrap(), "--source", "https://mirror.lab.internal/x"]);
+        }
+        for line in std::fs::read_to_string(testbed("kubernetes/mirror/images.txt")).unwrap().lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            pin(&["image", words[0], words[1], words[2], "--kubernetes", "1.36.3", "--source", "registry.k8s.io/x"]);
+        }
+        std::fs::copy(folder.path().join("incline.lock"), self.lab.path("inventories/incline.lock")).unwrap();
+    }
+
+    /// The site's templates, but for what this kernel does not have: bridge filtering, and control groups of version 2.
+    fn templates(&self) {
+        let _ = std::fs::remove_dir_all(self.lab.path("templates"));
+        let files = self.lab.path("templates/ignition/files");
+        std::fs::create_dir_all(&files).unwrap();
+        let adapt = |name: &str, with: &dyn Fn(&str) -> String| {
+            let text = std::fs::read_to_string(root().join("ignition/files").join(name)).unwrap();
+            std::fs::write(files.join(name), with(&text)).unwrap();
+        };
+        let without = |text: &str| {
+            text.lines()
+                .filter(|line| !line.contains("bridge") && !line.contains("br_netfilter"))
+                .map(|line| format!("{line}\n"))
+                .collect()
+        };
+        adapt("modules.conf", &without);
+        adapt("kernel.conf", &|text| {
+            // What is not a namespace's own cannot be written here.
+            text.lines()
+                .filter(|line| line.starts_with("net.ipv4.ip_forward"))
+                .map(|line| format!("{line}\n"))
+                .collect()
+        });
+        let groups = |text: &str| {
+            text.replace(
+                "  criSocket: unix:///run/containerd/containerd.sock\n",
+                "  criSocket: unix:///run/containerd/containerd.sock\n  ignorePreflightErrors: [SystemVerification]\n",
+            )
+            .replace(
+                "cgroupDriver: systemd\n",
+                "cgroupDriver: systemd\nfailCgroupV1: false\nprotectKernelDefaults: false\n",
+            )
+            .replace("\nprotectKernelDefaults: true\n", "\n")
+        };
+        for name in ["kubeadm-cluster.yaml.j2", "kubeadm-join-host.yaml.j2"] {
+            adapt(name, &groups);
+        }
+    }
+
+    /// Runs something on a host with the cluster's own tools at hand.
+    fn on(&self, host: usize, text: &str) -> String {
+        self.lab.sh(host, &format!("export PATH=$PATH:/opt/incline/bin KUBECONFIG=/etc/kubernetes/admin.conf; {text}"))
+    }
+
+    /// Waits until all nodes are ready.
+    fn ready(&self, nodes: usize) {
+        let end = Instant::now() + Duration::from_secs(120);
+        loop {
+            let text = self.on(1, "kubectl get nodes --no-headers");
+            if text.lines().filter(|line| line.contains(" Ready ")).count() == nodes {
+                return;
+            }
+            assert!(Instant::now() < end, "{text}");
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+}
+
+/// Asks etcd for what lies under a key, as it lies there.
+const RAW: &str = "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt \
+                   --cert=/etc/kubernetes/pki/etcd/server.crt --key=/etc/kubernetes/pki/etcd/server.key get --print-value-only";
+
+#[test]
+fn three_hosts_and_a_worker_become_a_cluster() {
+    let Some(cluster) = Cluster::up(3, 1) else { return };
+    let lab = &cluster.lab;
+    let applied = lab.incline(&["apply", "--yes", "lab"]);
+    succeeded(&applied, "the cluster is made");
+    cluster.ready(4);
+    let again = lab.incline(&["plan", "--detailed-exitcode", "lab"]);
+    succeeded(&again, "planned again: nothing");
+    succeeded(&lab.incline(&["drift", "lab"]), "nothing drifts");
+
+    // Encryption at rest, as etcd has it; and neither the audit log nor what incline said has the secret.
+    cluster.on(1, "kubectl create secret generic patient --from-literal=name=Erika-Mustermann");
+    let raw = cluster.on(1, &format!("{RAW} /registry/secrets/default/patient | tr -dc '[:print:]'"));
+    assert!(raw.contains("k8s:enc:secretbox:v1:key1") && !raw.contains("Erika"), "{raw}");
+    let log = cluster.on(1, "cat /var/log/kubernetes/audit.log");
+    assert!(
+        log.contains("\"secrets\"") && !log.contains("Erika"),
+        "the audit log has the request, and not its content"
+    );
+    let keys = [1, 2, 3].map(|n| cluster.on(n, "sha256sum </etc/kubernetes/encryption.yaml"));
+    assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    let key = cluster.on(1, "sed -n 's/^ *secret: //p' /etc/kubernetes/encryption.yaml");
+    assert!(!stdout(&applied).contains(key.trim()) && !stderr(&applied).contains(key.trim()));
+
+    // What joining took is gone; strangers reach the health checks alone.
+    assert_eq!(cluster.on(1, "kubeadm token list -o jsonpath='{.token}'"), "");
+    assert_eq!(cluster.on(1, "kubectl -n kube-system get secret kubeadm-certs --ignore-not-found"), "");
+    let code = |path: &str| {
+        cluster.on(1, &format!("curl -sk -o /dev/null -w '%{{http_code}}' https://api.lab.internal:6443{path}"))
+    };
+    assert_eq!((code("/readyz").as_str(), code("/api").as_str()), ("200", "401"));
+    // Pods without restrictions are refused.
+    let refused = lab
+        .ssh(1, "export KUBECONFIG=/etc/kubernetes/admin.conf; /opt/incline/bin/kubectl run x --image=x --privileged");
+    assert!(stderr(&refused).contains("violates PodSecurity \"restricted:latest\""), "{}", stderr(&refused));
+
+    // Somebody works on the hosts by hand.
+    cluster.on(
+        4,
+        "systemctl stop kubelet; systemctl disable kubelet 2>/dev/null; echo '# mine' >>/etc/containerd/config.toml",
+    );
+    cluster.on(
+        2,
+        "rm /opt/incline/bin/etcdctl; sed -i s/Metadata/RequestResponse/ /etc/incline/kubernetes/audit-policy.yaml",
+    );
+    cluster.on(1, "kubectl delete networkpolicy default-deny");
+    let drift = lab.incline(&["drift", "lab"]);
+    let told = stdout(&drift);
+    assert_eq!(drift.status.code(), Some(2), "{told}");
+    for name in ["kubelet.service", "/etc/containerd/config.toml", "etcdctl", "audit-policy.yaml", "baseline"] {
+        assert!(told.contains(name), "{name} is not told:\n{told}");
+    }
+    succeeded(&lab.incline(&["apply", "--yes", "lab"]), "all of it is mended");
+    succeeded(&lab.incline(&["drift", "lab"]), "nothing drifts any more");
+    cluster.ready(4);
+}
