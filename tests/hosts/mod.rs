@@ -98,7 +98,7 @@ impl Lab {
 
     /// What the hosts must have.
     fn items(&self, items: &str) {
-        for other in ["runtime", "node", "control-plane", "member", "cluster"] {
+        for other in ["runtime", "node", "control-plane", "member", "upkeep", "cluster"] {
             std::fs::write(self.path(&format!("templates/hosts/{other}.yaml")), "[]\n").unwrap();
         }
         // Items are data here, and no template: nothing in them is one's syntax.

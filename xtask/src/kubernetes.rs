@@ -187,6 +187,7 @@ fn mirror(place: &Path) -> Outcome {
         copy(bin.join(program), program)?;
     }
     copy(tree.join("usr/sbin/runc"), "runc")?;
+    copy(tree.join("usr/bin/age"), "age")?;
     // What nobody runs in a test: a file that says so.
     std::fs::write(files.join("crictl"), "#!/bin/sh\necho 'crictl is not part of the test mirror' >&2\nexit 1\n")
         .map_err(|error| error.to_string())?;

@@ -8,6 +8,7 @@ use crate::secret::Secrets;
 use crate::ticket::Entrance;
 use crate::words::UnitName;
 use incline_model::desired::Stage;
+use incline_model::plan::PropertyChange;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -223,6 +224,26 @@ impl Host {
             }),
             _ => None,
         })
+    }
+
+    /// What of a stage is not as it must be, a line an item.
+    pub fn differing(&self, stage: Stage, view: &View) -> Vec<String> {
+        let shown = |change: &PropertyChange| {
+            let value = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+            format!("{} is {}, not {}", change.path, value(&change.before), value(&change.after))
+        };
+        let items = self.entries(stage).iter().zip(&view.items).filter_map(|(entry, seen)| {
+            let how = match &seen.judgement {
+                Judgement::Same => return None,
+                Judgement::Differs(difference) => {
+                    difference.properties.iter().map(shown).collect::<Vec<_>>().join(", ")
+                }
+                Judgement::Unknown(why) => why.clone(),
+                Judgement::Refused { cause, .. } => cause.clone(),
+            };
+            Some(format!("{}: {how}", entry.item.id()))
+        });
+        items.collect()
     }
 
     /// Two items that are about the same thing, if there are any: both can never hold.

@@ -3,6 +3,7 @@
 mod absent;
 mod artifact;
 mod block;
+mod certificates;
 mod command;
 mod directory;
 mod export;
@@ -18,6 +19,7 @@ mod package;
 pub(crate) mod path;
 mod repository;
 mod secret_file;
+mod snapshot;
 mod swap;
 mod symlink;
 mod sysctl;
@@ -144,6 +146,10 @@ kinds! {
     Node(node::Node) "node"
     /// Objects of the cluster, from a file on the host.
     Manifests(manifests::Manifests) "manifests"
+    /// The certificates of a control-plane host, renewed before they expire.
+    Certificates(certificates::Certificates) "certificates"
+    /// Snapshots that a timer takes, the newest young and large enough.
+    Snapshot(snapshot::Snapshot) "snapshot"
     /// A command, and what proves that it is done.
     Command(command::Command) "command"
 }

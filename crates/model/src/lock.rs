@@ -126,8 +126,19 @@ pub const IMAGES: [&str; 7] =
 /// The files that hosts on premises fetch, which a lock must pin for every version that a site runs: single programs, the
 /// archives `cni-plugins` (unpacked into `/opt/cni/bin`) and `containerd` (unpacked into `/opt/incline`), and the manifest
 /// `network`.
-pub const HOST_ARTIFACTS: [&str; 10] =
-    ["cni-plugins", "containerd", "crictl", "etcdctl", "etcdutl", "kubeadm", "kubectl", "kubelet", "network", "runc"];
+pub const HOST_ARTIFACTS: [&str; 11] = [
+    "age",
+    "cni-plugins",
+    "containerd",
+    "crictl",
+    "etcdctl",
+    "etcdutl",
+    "kubeadm",
+    "kubectl",
+    "kubelet",
+    "network",
+    "runc",
+];
 
 impl Lock {
     /// Parses a lock file.

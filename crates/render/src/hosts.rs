@@ -14,9 +14,11 @@ use serde_json::{Value, json};
 const STAGES: [(Stage, &[&str], Who); 5] = [
     (Stage::Prepare, &["hosts/prepare.yaml", "hosts/runtime.yaml"], |_, host| is_node(host)),
     (Stage::Prepare, &["hosts/prepare.yaml"], |_, host| !is_node(host)),
-    (Stage::ControlPlane, &["hosts/node.yaml", "hosts/control-plane.yaml", "hosts/member.yaml"], |_, host| {
-        has(host, Role::ControlPlane)
-    }),
+    (
+        Stage::ControlPlane,
+        &["hosts/node.yaml", "hosts/control-plane.yaml", "hosts/member.yaml", "hosts/upkeep.yaml"],
+        |_, host| has(host, Role::ControlPlane),
+    ),
     (Stage::Workers, &["hosts/node.yaml", "hosts/member.yaml"], |_, host| {
         has(host, Role::Worker) && !has(host, Role::ControlPlane)
     }),
@@ -38,8 +40,9 @@ fn is_node(host: &onprem::Host) -> bool {
 }
 
 /// What a node's files are rendered from, each with its name in templates.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 17] = [
     ("admission", "ignition/files/admission.yaml"),
+    ("approveServing", "ignition/bin/approve-serving"),
     ("auditPolicy", "ignition/files/audit-policy.yaml"),
     ("authentication", "ignition/files/authentication.yaml"),
     ("baseline", "ignition/files/baseline.yaml"),
@@ -50,6 +53,11 @@ const FILES: [(&str, &str); 11] = [
     ("join", "ignition/files/kubeadm-join-host.yaml.j2"),
     ("kubelet", "ignition/units/kubelet.service.j2"),
     ("registry", "ignition/files/registry.toml.j2"),
+    ("servingService", "ignition/units/incline-serving.service"),
+    ("servingTimer", "ignition/units/incline-serving.timer"),
+    ("snapshot", "ignition/bin/etcd-snapshot-local"),
+    ("snapshotService", "ignition/units/incline-snapshot.service.j2"),
+    ("snapshotTimer", "ignition/units/incline-snapshot.timer.j2"),
 ];
 
 /// The names of all templates that hosts are rendered from.
@@ -74,6 +82,10 @@ pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates)
     let mut context = facts(site, host, templates)?;
     let mut files = serde_json::Map::new();
     for (name, file) in FILES {
+        // A site without snapshots has none of their units.
+        if name.starts_with("snapshot") && site.typed().etcd_snapshots.is_none() {
+            continue;
+        }
         let text = if is_template(file) { templates.render(file, &context)? } else { templates.file(file)?.to_owned() };
         files.insert(name.to_owned(), text.into());
     }
@@ -128,6 +140,8 @@ pub(crate) fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -
         "podCidr": typed.kubernetes.pod_cidr, "serviceCidr": typed.kubernetes.service_cidr,
         "labels": host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","),
         "taints": host.taints,
+        "nodes": typed.hosts.iter().filter(|host| is_node(host)).map(|host| format!("{} {}\n", host.name, host.address)).collect::<String>(),
+        "snapshots": typed.etcd_snapshots,
         "aws": false, "bin": "/opt/incline/bin",
         "registry": registry, "registryAuthority": authority, "registryServer": format!("{scheme}://{authority}"),
         "images": images, "pins": artifacts,

@@ -273,6 +273,11 @@ impl System for Hosts {
         match ended.map_err(Trouble::from)? {
             Heard::Asked(answers) => {
                 let view = part.host.view(&part.site, stage, &answers, &self.secrets).map_err(Trouble::new)?;
+                let differing = part.host.differing(stage, &view);
+                if !differing.is_empty() {
+                    let trouble = Trouble::new("it was applied without an error, and is still not as it must be");
+                    return Err(trouble.details(differing).into());
+                }
                 locked(&self.after).insert(step.target.clone(), view);
                 Ok(())
             }

@@ -16,7 +16,7 @@ set -eu
 name() { printf 'incline-%s' "$(basename "$1")"; }
 
 tree() {
-  mmdebstrap --quiet --variant=apt --include=openssh-server,sudo,systemd,systemd-sysv,dbus,iproute2,procps,kmod,busybox-static,curl,gnupg,apt-utils,nfs-kernel-server,xfsprogs,util-linux,cryptsetup-bin,python3-minimal,python3-apt,dnf,rpm,createrepo-c,dnf-plugins-core,containerd,containernetworking-plugins,e2fsprogs,file bookworm "$1"
+  mmdebstrap --quiet --variant=apt --include=openssh-server,sudo,systemd,systemd-sysv,dbus,iproute2,procps,kmod,busybox-static,curl,gnupg,apt-utils,nfs-kernel-server,xfsprogs,util-linux,cryptsetup-bin,python3-minimal,python3-apt,dnf,rpm,createrepo-c,dnf-plugins-core,containerd,containernetworking-plugins,age,openssl,e2fsprogs,file bookworm "$1"
   chroot "$1" useradd --create-home --shell /bin/bash --password '*' ops
   echo 'ops ALL=(root) NOPASSWD: ALL' >"$1/etc/sudoers.d/ops"
   rm -f "$1"/etc/ssh/ssh_host_*

@@ -29,6 +29,9 @@ pub struct OnPremSite {
     pub kubernetes: Kubernetes,
     /// How the Kubernetes API is reached.
     pub api: Api,
+    /// Snapshots of etcd on the control-plane hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd_snapshots: Option<EtcdSnapshots>,
     /// NFS storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nfs: Option<Nfs>,
@@ -214,6 +217,30 @@ pub struct Api {
     pub name: DnsName,
     /// The virtual address that the name stands for.
     pub address: Address,
+}
+
+/// Snapshots of etcd on the control-plane hosts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct EtcdSnapshots {
+    /// Who can open them.
+    pub recipient: AgeRecipient,
+    /// How often one is taken, in minutes.
+    #[serde(default = "hour")]
+    #[schemars(range(min = 5, max = 1440))]
+    pub every_minutes: u16,
+    /// How many each host keeps.
+    #[serde(default = "two_days")]
+    #[schemars(range(min = 2, max = 1000))]
+    pub keep: u16,
+}
+
+fn hour() -> u16 {
+    60
+}
+
+fn two_days() -> u16 {
+    48
 }
 
 /// NFS storage.
