@@ -201,6 +201,12 @@ impl Lab {
             template.push_str(&format!("- file: {{path: {path}, content: {content:?}}}\n"));
         }
         write(self.path("templates/hosts/prepare.yaml"), &template)?;
+        for other in ["runtime", "node", "control-plane", "member", "upkeep", "cluster"] {
+            write(self.path(&format!("templates/hosts/{other}.yaml")), "[]\n")?;
+        }
+        let lock = root().join("inventories/incline.lock");
+        std::fs::copy(&lock, self.path("inventories/incline.lock"))
+            .map_err(|error| format!("{}: {error}", lock.display()))?;
         let command = |arguments: &[&str]| {
             let mut command = self.command(incline());
             command
