@@ -18,7 +18,7 @@ struct Module {
     stamps: &'static [Stamp],
 }
 
-const MODULES: [Module; 3] = [
+const MODULES: [Module; 4] = [
     Module {
         name: "kubernetes",
         of: "k8s.io/kubernetes",
@@ -54,6 +54,12 @@ const MODULES: [Module; 3] = [
             "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
         ],
         stamps: &[("github.com/containerd/containerd/v2/version.Version", ToOwned::to_owned)],
+    },
+    Module {
+        name: "kube-bench",
+        of: "github.com/aquasecurity/kube-bench",
+        programs: &["github.com/aquasecurity/kube-bench"],
+        stamps: &[],
     },
 ];
 
@@ -149,6 +155,16 @@ fn programs(bin: &Path) -> Outcome {
     Ok(())
 }
 
+/// Where Go has unpacked a module.
+fn unpacked(name: &str, module: &str) -> Result<std::path::PathBuf, String> {
+    let output = Command::new("go")
+        .args(["list", "-m", "-f", "{{.Dir}}", module])
+        .current_dir(source(name))
+        .output()
+        .map_err(|error| format!("go cannot be run: {error}"))?;
+    Ok(Path::new(String::from_utf8_lossy(&output.stdout).trim()).to_owned())
+}
+
 /// The mirror: the files that a lock pins, and the images as a registry has them.
 fn mirror(place: &Path) -> Outcome {
     let (bin, mirror) = (place.join("bin"), place.join("mirror"));
@@ -157,7 +173,13 @@ fn mirror(place: &Path) -> Outcome {
     let version = version(&pins, "k8s.io/kubernetes");
     let writer = source("images.py");
     let mut recipe = format!("{IMAGES:?}");
-    for text in [writer.clone(), tree.join("made"), bin.join("etcd.built"), bin.join("containerd.built")] {
+    for text in [
+        writer.clone(),
+        tree.join("made"),
+        bin.join("etcd.built"),
+        bin.join("containerd.built"),
+        bin.join("kube-bench.built"),
+    ] {
         recipe.push_str(&std::fs::read_to_string(&text).map_err(|error| format!("{}: {error}", text.display()))?);
     }
     recipe.push_str(&pins);
@@ -170,16 +192,13 @@ fn mirror(place: &Path) -> Outcome {
     let _ = std::fs::remove_dir_all(&mirror);
     std::fs::create_dir_all(&files).map_err(|error| error.to_string())?;
     // pause comes as a page of C.
-    let module = Command::new("go")
-        .args(["list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes"])
-        .current_dir(source("kubernetes"))
-        .output()
-        .map_err(|error| error.to_string())?;
-    let module = String::from_utf8_lossy(&module.stdout).trim().to_owned();
     run(Command::new("gcc")
         .args(["-static", "-Os", "-DVERSION=3.10", "-o"])
         .arg(bin.join("pause"))
-        .arg(Path::new(&module).join("build/pause/linux/pause.c")))?;
+        .arg(unpacked("kubernetes", "k8s.io/kubernetes")?.join("build/pause/linux/pause.c")))?;
+    // kube-bench's checks come beside it; cargo's tests copy them to hosts.
+    let checks = unpacked("kube-bench", "github.com/aquasecurity/kube-bench")?.join("cfg");
+    run(Command::new("cp").args(["-r", "--no-preserve=mode"]).arg(checks).arg(&mirror))?;
     let copy = |from: std::path::PathBuf, name: &str| {
         std::fs::copy(&from, files.join(name)).map(|_| ()).map_err(|error| format!("{}: {error}", from.display()))
     };

@@ -1,7 +1,7 @@
 //! A host as it must be, and as it was seen.
 use crate::ask::{Answers, Asks};
 use crate::kind::path::digest;
-use crate::kind::{Item, Judgement, Role};
+use crate::kind::{Identity, Item, Judgement, Role};
 use crate::mark::{Mark, StageMark, Undo};
 use crate::prelude::*;
 use crate::secret::Secrets;
@@ -222,6 +222,14 @@ impl Host {
                 role: node.role,
                 is_member,
             }),
+            _ => None,
+        })
+    }
+
+    /// What sets the machine apart from others, where that matters.
+    pub fn identity(&self, seen: &Answers) -> Option<Identity> {
+        self.all().find_map(|entry| match &entry.item {
+            Item::Machine(machine) => machine.identity(seen),
             _ => None,
         })
     }

@@ -11,12 +11,15 @@ mod file;
 mod filesystem;
 mod image;
 mod luks;
+mod machine;
 mod manifests;
 mod modules;
 mod mount;
 mod node;
+mod nodes;
 mod package;
 pub(crate) mod path;
+mod reach;
 mod repository;
 mod secret_file;
 mod snapshot;
@@ -28,6 +31,7 @@ mod user;
 
 use absent::Absent;
 use command::Command;
+pub use machine::Identity;
 pub use node::Role;
 
 use crate::act::Act;
@@ -150,6 +154,12 @@ kinds! {
     Certificates(certificates::Certificates) "certificates"
     /// Snapshots that a timer takes, the newest young and large enough.
     Snapshot(snapshot::Snapshot) "snapshot"
+    /// The nodes of the cluster, beside those of the inventory.
+    Nodes(nodes::Nodes) "nodes"
+    /// What a machine must bring: memory, processors, a system, free ports.
+    Machine(machine::Machine) "machine"
+    /// What a host must be able to reach over the network.
+    Reach(reach::Reach) "reach"
     /// A command, and what proves that it is done.
     Command(command::Command) "command"
 }

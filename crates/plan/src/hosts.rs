@@ -1,4 +1,5 @@
 //! Hosts as they must be + what was seen of them → steps, one a stage of a host, and what has drifted.
+use crate::preflight;
 use crate::prelude::*;
 use incline_host::{Answers, Difference, Entry, Host, Judgement, Marked, Secrets, Seen, Sighting, View};
 use incline_model::desired::Stage;
@@ -25,8 +26,20 @@ pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sigh
         seen: BTreeMap::new(),
         notes: Vec::new(),
     };
+    let beside = preflight::faults(hosts, sightings);
     for host in hosts {
         let name = format!("{site}/{}", host.name);
+        if let Some(causes) = beside.get(&host.name) {
+            let hint = "set clocks by NTP; give each host a name and hardware of its own";
+            plan.blocked.push(blocked(
+                &name,
+                "it does not fit beside the others".to_owned(),
+                causes.clone(),
+                hint,
+                false,
+            ));
+            continue;
+        }
         let answers = match sightings.get(&host.name) {
             None => {
                 plan.steps.extend(
@@ -260,6 +273,7 @@ pub fn drift_hosts(
     sightings: &BTreeMap<String, Sighting>,
     secrets: &Secrets,
 ) -> SiteDrift {
+    let beside = preflight::faults(hosts, sightings);
     let mut drift = SiteDrift { site: site.to_owned(), place: String::new(), in_sync: 0, findings: Vec::new() };
     for host in hosts {
         let name = format!("{site}/{}", host.name);
@@ -285,6 +299,9 @@ pub fn drift_hosts(
                 continue;
             }
         };
+        for cause in beside.get(&host.name).into_iter().flatten() {
+            drift.findings.push(whole(State::Error { why: cause.clone() }));
+        }
         for (stage, entries) in &host.stages {
             let view = match host.view(site, *stage, answers, secrets) {
                 Ok(view) => view,

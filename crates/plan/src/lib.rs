@@ -16,6 +16,7 @@ mod hosts;
 mod impact;
 mod mend;
 mod node;
+mod preflight;
 mod prelude;
 mod references;
 mod replacement;

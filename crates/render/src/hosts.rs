@@ -102,6 +102,10 @@ pub(crate) fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -
     let mirror = typed.mirror.as_str();
     let (scheme, registry) = mirror.split_once("://").unwrap_or(("https", mirror));
     let authority = registry.split('/').next().unwrap_or(registry);
+    let (mirror_host, mirror_port) = match authority.split_once(':') {
+        Some((host, port)) => (host, port.parse().unwrap_or(443)),
+        None => (authority, if scheme == "http" { 80 } else { 443 }),
+    };
     let artifacts: serde_json::Map<String, Value> = pins
         .artifacts
         .iter()
@@ -138,16 +142,27 @@ pub(crate) fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -
         // A control-plane host that is a worker too takes workloads.
         "dedicated": has(host, Role::ControlPlane) && !has(host, Role::Worker),
         "podCidr": typed.kubernetes.pod_cidr, "serviceCidr": typed.kubernetes.service_cidr,
-        "labels": host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","),
+        "labels": labels(site, host),
         "taints": host.taints,
         "nodes": typed.hosts.iter().filter(|host| is_node(host)).map(|host| format!("{} {}\n", host.name, host.address)).collect::<String>(),
+        "nodeLabels": typed.hosts.iter().filter(|host| is_node(host)).map(|host| (host.name.to_string(), json!(host.labels))).collect::<serde_json::Map<_, _>>(),
         "snapshots": typed.etcd_snapshots,
+        "isNode": is_node(host), "mirror": { "host": mirror_host, "port": mirror_port },
         "aws": false, "bin": "/opt/incline/bin",
         "registry": registry, "registryAuthority": authority, "registryServer": format!("{scheme}://{authority}"),
         "images": images, "pins": artifacts,
         "coredns": tag("coredns"), "etcd": tag("etcd"),
         "pause": format!("{registry}/pause:{}", tag("pause").map_or(String::new(), ToString::to_string)),
     }))
+}
+
+/// A node's labels as a kubelet is given them. By the first, incline knows the nodes that it made.
+fn labels(site: &OnPrem, host: &onprem::Host) -> String {
+    let mut all = format!("incline/site={}", site.typed().name);
+    for (key, value) in &host.labels {
+        all.push_str(&format!(",{key}={value}"));
+    }
+    all
 }
 
 /// The name of an artifact as a name in templates: `cni-plugins` → `cniPlugins`.

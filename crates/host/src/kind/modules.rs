@@ -17,7 +17,10 @@ for module; do
   # The kernel writes every dash of a module's name as an underscore; files have either.
   if [ -d "/sys/module/$module" ]; then emit module "$i" 0 loaded
   elif tr - _ <"$builtin" | grep -q "/$module\.ko"; then emit module "$i" 0 builtin
-  else emit module "$i" 1 ''; fi
+  else
+    out=$(modprobe -n "$module" 2>&1)
+    case $out in *'not found'*) emit module "$i" 1 absent ;; *) emit module "$i" 1 '' ;; esac
+  fi
   i=$((i + 1))
 done"#,
     split: None,
@@ -68,7 +71,14 @@ impl Kind for Modules {
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
         let mut difference = known!(self.text().compare(seen));
         for name in &self.names {
-            if !known!(seen.get(&LOADED, &[&inside(name)])).is_yes() {
+            let answer = known!(seen.get(&LOADED, &[&inside(name)]));
+            if answer.text().trim_end() == "absent" {
+                return Judgement::Refused {
+                    cause: format!("the kernel has no module {name}"),
+                    hint: "install the kernel's package that has it, or another kernel".to_owned(),
+                };
+            }
+            if !answer.is_yes() {
                 difference.add(name.as_str(), Some("not loaded".into()), Some("loaded".into()));
             }
         }

@@ -2,7 +2,7 @@
 //! apply (<https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/high-availability/>).
 use super::{Difference, Judgement, Kind, known};
 use crate::act::Act;
-use crate::ask::{Answers, Asks, Topic};
+use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{FileName, Mode, Path, Word, root};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the host is in a cluster: `none`, `half` (kubeadm was interrupted), `worker` or `control-plane`; and the API that it
 /// belongs to.
-const NODE: Topic = Topic {
+pub(super) const NODE: Topic = Topic {
     name: "node",
     program: r#"
 state=none
@@ -28,6 +28,11 @@ emit node "$i" 0 "$state $server""#,
     split: None,
     aside: false,
 };
+
+/// Whether an answer says that the host is a whole member of some cluster.
+pub(super) fn is_whole(answer: &Answer) -> bool {
+    matches!(answer.text().split(' ').next(), Some("worker" | "control-plane"))
+}
 
 /// A node of a Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
