@@ -229,7 +229,7 @@ impl Node {
 
     fn run(&self, script: &str, arguments: &[&str], input: &str, more: &[(&str, &str)]) -> Output {
         let mut path = format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", self.folder.path().display());
-        if let Ok(kubeadm) = root().join("target/testbed").canonicalize() {
+        if let Ok(kubeadm) = root().join("target/testbed/kubernetes/bin").canonicalize() {
             path = format!("{path}:{}", kubeadm.display());
         }
         // A script that waits for ever must not hold the tests.
