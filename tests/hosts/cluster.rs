@@ -216,6 +216,7 @@ fn three_hosts_and_a_worker_become_a_cluster() {
     kubelets_have_signed_certificates(&cluster);
     snapshots_and_certificates_are_seen_to(&cluster);
     the_benchmark_passes(&cluster);
+    a_second_cluster_is_never_made(&cluster);
     what_is_tampered_with_is_found_and_mended(&cluster);
     hosts_leave(&cluster);
 }
@@ -354,6 +355,17 @@ fn the_benchmark_passes(cluster: &Cluster) {
             failed.iter().filter(|test| !FAILED.iter().any(|known| test.starts_with(known))).collect();
         assert!(passed > 10 && unknown.is_empty(), "{passed} passed; these fail: {unknown:#?}");
     }
+}
+
+/// The founder has lost what made it a member: it would found another cluster, and is kept from it.
+fn a_second_cluster_is_never_made(cluster: &Cluster) {
+    cluster.on(1, "mv /etc/kubernetes/kubelet.conf /root/");
+    let plan = cluster.lab.incline(&["plan", "lab"]);
+    let told = stdout(&plan) + &stderr(&plan);
+    assert!(told.contains("it would found the cluster, and host-2 is a member of one already"), "{told}");
+    assert_eq!(cluster.lab.incline(&["apply", "--yes", "lab"]).status.code(), Some(1));
+    cluster.on(1, "mv /root/kubelet.conf /etc/kubernetes/");
+    succeeded(&cluster.lab.incline(&["plan", "--detailed-exitcode", "lab"]), "nothing was done");
 }
 
 /// Somebody works on the hosts by hand.

@@ -105,3 +105,16 @@ fetch() {
     fail "$1 cannot be fetched: neither curl nor wget is on the host"
   fi
 }
+
+# Asks the member of etcd on this host. A list of members has a line each: ID, status, name, peers, clients, learner.
+etcd() {
+  timeout 30 etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt \
+    --cert=/etc/kubernetes/pki/etcd/server.crt --key=/etc/kubernetes/pki/etcd/server.key "$@"
+}
+
+# Takes the members of a name out of etcd, and with them those that never started: they have no name.
+forget() { # name
+  members=$(etcd member list 2>&1) || fail "etcd does not answer$NL$members"
+  stale=$(printf '%s\n' "$members" | sed -n -e "s/^\([0-9a-f]*\), [a-z]*, $1, .*/\1/p" -e 's/^\([0-9a-f]*\), unstarted, .*/\1/p')
+  for member in $stale; do run etcd member remove "$member"; done
+}

@@ -97,12 +97,7 @@ pki=/etc/kubernetes/pki
 key=
 encryption=
 if [ "$2" = control-plane ]; then
-  members=$(timeout 30 etcdctl --endpoints=https://127.0.0.1:2379 --cacert="$pki/etcd/ca.crt" --cert="$pki/etcd/server.crt" --key="$pki/etcd/server.key" member list 2>&1) || fail "etcd does not answer$NL$members"
-  # A line a member: ID, status, name, peer addresses, client addresses, learner. One that never started has no name.
-  stale=$(printf '%s\n' "$members" | sed -n -e "s/^\([0-9a-f]*\), [a-z]*, $1, .*/\1/p" -e 's/^\([0-9a-f]*\), unstarted, .*/\1/p')
-  for member in $stale; do
-    run timeout 30 etcdctl --endpoints=https://127.0.0.1:2379 --cacert="$pki/etcd/ca.crt" --cert="$pki/etcd/server.crt" --key="$pki/etcd/server.key" member remove "$member"
-  done
+  forget "$1"
   key=$(dd if=/dev/urandom bs=32 count=1 iflag=fullblock | od -An -v -tx1 | tr -d ' \n')
   # Only builtins touch the key: what a process is given as words, everyone on the host can read.
   out=$(while IFS= read -r line; do

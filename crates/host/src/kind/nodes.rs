@@ -100,9 +100,5 @@ impl Kind for Nodes {
 /// Budgets are honoured: a workload that may not be disturbed now keeps the node, and the stage fails with its name.
 const RETIRE: &str = r#"
 run kubectl drain "$1" --ignore-daemonsets --delete-emptydir-data --timeout=300s --skip-wait-for-delete-timeout=60
-pki=/etc/kubernetes/pki/etcd
-members=$(timeout 30 etcdctl --endpoints=https://127.0.0.1:2379 --cacert="$pki/ca.crt" --cert="$pki/server.crt" --key="$pki/server.key" member list 2>&1) || fail "etcd does not answer$NL$members"
-for member in $(printf '%s\n' "$members" | sed -n "s/^\([0-9a-f]*\), [a-z]*, $1, .*/\1/p"); do
-  run timeout 30 etcdctl --endpoints=https://127.0.0.1:2379 --cacert="$pki/ca.crt" --cert="$pki/server.crt" --key="$pki/server.key" member remove "$member"
-done
+forget "$1"
 run kubectl delete node "$1""#;

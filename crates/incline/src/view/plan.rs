@@ -80,7 +80,7 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
 fn parts(targets: &[String]) -> String {
     let hosts = targets.iter().filter(|target| is_of_host(target)).count();
     let stacks = targets.len() - hosts;
-    let counted = [(stacks, "stack"), (hosts, "host")].into_iter().filter(|(number, _)| *number > 0);
+    let counted = [(stacks, "stack"), (hosts, "host stage")].into_iter().filter(|(number, _)| *number > 0);
     counted.map(|(number, what)| count(number, what)).collect::<Vec<_>>().join(", ")
 }
 

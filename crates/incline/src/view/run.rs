@@ -15,7 +15,7 @@ pub(crate) struct Screen {
     began: Instant,
     rows: BTreeMap<String, Row>,
     steps: usize,
-    /// What the steps are: `stack`, `host`, or `step` where both are.
+    /// What the steps are: `stack`, `host stage`, or `step` where both are.
     noun: &'static str,
     /// How the stages of hosts went, by stage.
     stages: BTreeMap<Stage, Went>,
@@ -283,7 +283,7 @@ fn noun(targets: &[&str]) -> &'static str {
     if hosts == 0 {
         "stack"
     } else if hosts == targets.len() {
-        "host"
+        "host stage"
     } else {
         "step"
     }
