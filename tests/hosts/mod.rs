@@ -98,8 +98,8 @@ impl Lab {
 
     /// What the hosts must have.
     fn items(&self, items: &str) {
-        for other in ["runtime", "node", "control-plane", "member", "upkeep", "cluster"] {
-            std::fs::write(self.path(&format!("templates/hosts/{other}.yaml")), "[]\n").unwrap();
+        for template in std::fs::read_dir(root().join("templates/hosts")).unwrap() {
+            std::fs::write(self.path("templates/hosts").join(template.unwrap().file_name()), "[]\n").unwrap();
         }
         // Items are data here, and no template: nothing in them is one's syntax.
         std::fs::write(self.path("templates/hosts/prepare.yaml"), format!("{{% raw %}}{items}{{% endraw %}}\n"))

@@ -200,10 +200,11 @@ impl Lab {
         for (path, content) in Self::files(items) {
             template.push_str(&format!("- file: {{path: {path}, content: {content:?}}}\n"));
         }
-        write(self.path("templates/hosts/prepare.yaml"), &template)?;
-        for other in ["runtime", "node", "control-plane", "member", "upkeep", "cluster"] {
-            write(self.path(&format!("templates/hosts/{other}.yaml")), "[]\n")?;
+        let templates = std::fs::read_dir(root().join("templates/hosts")).map_err(|error| error.to_string())?;
+        for other in templates.flatten() {
+            write(self.path("templates/hosts").join(other.file_name()), "[]\n")?;
         }
+        write(self.path("templates/hosts/prepare.yaml"), &template)?;
         let lock = root().join("inventories/incline.lock");
         std::fs::copy(&lock, self.path("inventories/incline.lock"))
             .map_err(|error| format!("{}: {error}", lock.display()))?;

@@ -13,6 +13,11 @@ run() {
   out=$("$@" 2>&1 3<&- 9>&-) || fail "$1 failed ($?)$NL$out"
 }
 
+# Makes or joins a cluster. Of what kubeadm says when it fails, the last line is advice to whoever develops it.
+kubeadm_or_fail() { # command configuration
+  out=$(kubeadm "$1" --config "$2" 2>&1 3<&- 9>&-) || fail "kubeadm $1 failed ($?)$NL$(printf '%s\n' "$out" | grep -v 'stack trace of this error')"
+}
+
 # Runs a command whose standard input is so many bytes of the stream: secrets go no other way.
 feed() {
   bytes=$1
@@ -110,6 +115,13 @@ fetch() {
 etcd() {
   timeout 30 etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt \
     --cert=/etc/kubernetes/pki/etcd/server.crt --key=/etc/kubernetes/pki/etcd/server.key "$@"
+}
+
+# Ends the tokens in whose line of kubeadm's list a text stands.
+revoke() { # text
+  for token in $(kubeadm token list --kubeconfig /etc/kubernetes/admin.conf 2>/dev/null | sed -n "s/^\([a-z0-9]\{6\}\)\..*$1.*/\1/p"); do
+    kubeadm token delete --kubeconfig /etc/kubernetes/admin.conf "$token" >/dev/null
+  done
 }
 
 # Takes the members of a name out of etcd, and with them those that never started: they have no name.

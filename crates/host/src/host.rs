@@ -1,7 +1,7 @@
 //! A host as it must be, and as it was seen.
 use crate::ask::{Answers, Asks};
 use crate::kind::path::digest;
-use crate::kind::{Identity, Item, Judgement, Role};
+use crate::kind::{Identity, Item, Judgement};
 use crate::mark::{Mark, StageMark, Undo};
 use crate::prelude::*;
 use crate::secret::Secrets;
@@ -90,8 +90,6 @@ pub enum Sighting {
 pub struct Membership {
     /// Whether it founds the cluster.
     pub founds: bool,
-    /// What it is in the cluster.
-    pub role: Role,
     /// Whether it is a whole member now.
     pub is_member: bool,
 }
@@ -217,11 +215,9 @@ impl Host {
     /// Whether the host would found a cluster; and, given what it answered, whether it is a whole member of one.
     pub fn membership(&self, seen: &Answers) -> Option<Membership> {
         self.all().find_map(|entry| match &entry.item {
-            Item::Node(node) => node.is_member(seen).ok().map(|is_member| Membership {
-                founds: node.by.is_empty(),
-                role: node.role,
-                is_member,
-            }),
+            Item::Node(node) => {
+                node.is_member(seen).ok().map(|is_member| Membership { founds: node.by.is_empty(), is_member })
+            }
             _ => None,
         })
     }

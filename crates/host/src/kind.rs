@@ -33,6 +33,7 @@ use absent::Absent;
 use command::Command;
 pub use machine::Identity;
 pub use node::Role;
+pub use nodes::SITE;
 
 use crate::act::Act;
 use crate::ask::{Answers, Asks};

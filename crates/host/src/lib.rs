@@ -25,7 +25,7 @@ pub use act::Payload;
 pub use ask::{Answers, Asks};
 pub use frame::Garbled;
 pub use host::{Entry, Host, Marked, Membership, Seen, Sighting, View};
-pub use kind::{Difference, Identity, Item, Judgement, Role, TextChange};
+pub use kind::{Difference, Identity, Item, Judgement, SITE, TextChange};
 pub use program::{Change, Conversation, Heard, SHELL, bootstrap, change, hold, look};
 pub use secret::{Secret, Secrets};
 pub use ticket::{Entrance, Ticket};

@@ -75,10 +75,7 @@ impl Entrance {
     /// The program by which a control-plane host makes the ticket. A node and an etcd member of the same name are what an
     /// earlier life of the host left: they go, or etcd would refuse the new one.
     pub fn program(&self, nonce: &str, who: &str) -> String {
-        let role = match self.role {
-            Role::ControlPlane => "control-plane",
-            Role::Worker => "worker",
-        };
+        let role = self.role.state();
         errand(nonce, who, &format!("set -- {} {role}\n{}\n", shell(&self.name), MAKE.trim()))
     }
 }
@@ -118,7 +115,7 @@ emit end 0 0 ''"#;
 const TAKE_BACK: &str = r#"
 export KUBECONFIG=/etc/kubernetes/admin.conf
 # With the certificates that it lends, kubeadm leaves a token that ends them after two hours, and is good for nothing else.
-proxies=$(kubeadm token list 2>/dev/null | sed -n 's/^\([a-z0-9]\{6\}\)\..*Proxy for managing TTL.*/\1/p')
-for id in "$1" $proxies; do kubeadm token delete "$id" >/dev/null; done
+revoke 'Proxy for managing TTL'
+kubeadm token delete "$1" >/dev/null
 kubectl --namespace kube-system delete secret kubeadm-certs --ignore-not-found >/dev/null
 emit end 0 0 ''"#;

@@ -293,7 +293,7 @@ pub(crate) enum Pin {
     Status,
     /// Pin a file by the digest of a local copy
     Artifact {
-        /// `kubernetes` (sysext image) or `network` (the pod network's manifest)
+        /// `kubernetes` (the sysext image of nodes in AWS), `network` (the pod network's manifest), or what hosts on premises run
         #[arg(value_parser = clap::builder::PossibleValuesParser::new(
             [incline_model::lock::SYSEXT].into_iter().chain(incline_model::lock::HOST_ARTIFACTS),
         ))]

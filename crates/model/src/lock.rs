@@ -243,10 +243,8 @@ impl Lock {
     /// Everything that is not pinned.
     pub fn host_pins(&self, version: &Version) -> Result<HostPins, Vec<Unpinned>> {
         let mut missing = Vec::new();
-        let pinned = |name: &str| {
-            self.artifacts.iter().find(|artifact| artifact.name.as_str() == name && artifact.kubernetes == *version)
-        };
-        let without: Vec<&str> = HOST_ARTIFACTS.into_iter().filter(|name| pinned(name).is_none()).collect();
+        let without: Vec<&str> =
+            HOST_ARTIFACTS.into_iter().filter(|name| self.pinned(name, version).is_none()).collect();
         if !without.is_empty() {
             missing.push(Unpinned {
                 asked_by: AskedBy::Version,
@@ -258,19 +256,23 @@ impl Lock {
             });
         }
         let images = self.kubernetes_images(version, &mut missing);
-        let artifacts =
-            HOST_ARTIFACTS.into_iter().filter_map(|name| Some((name.to_owned(), pinned(name)?.clone()))).collect();
+        let artifacts = HOST_ARTIFACTS
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), self.pinned(name, version)?.clone())))
+            .collect();
         if missing.is_empty() { Ok(HostPins { artifacts, images }) } else { Err(missing) }
     }
 
+    fn pinned(&self, name: &str, version: &Version) -> Option<&Artifact> {
+        self.artifacts.iter().find(|artifact| artifact.name.as_str() == name && artifact.kubernetes == *version)
+    }
+
     fn artifact(&self, name: &str, version: &Version, missing: &mut Vec<Unpinned>) -> Option<Artifact> {
-        let named = || self.artifacts.iter().filter(|artifact| artifact.name.as_str() == name);
-        let found = named().find(|artifact| artifact.kubernetes == *version);
+        let found = self.pinned(name, version);
         if found.is_none() {
-            let near = did_you_mean(
-                version.as_str(),
-                named().map(|artifact| artifact.kubernetes.as_str()).collect::<Vec<_>>(),
-            );
+            let named = self.artifacts.iter().filter(|artifact| artifact.name.as_str() == name);
+            let versions: Vec<&str> = named.map(|artifact| artifact.kubernetes.as_str()).collect();
+            let near = did_you_mean(version.as_str(), versions);
             missing.push(Unpinned {
                 asked_by: AskedBy::Version,
                 cause: format!("{FILE_NAME} pins no `{name}` artifact for Kubernetes {version}"),

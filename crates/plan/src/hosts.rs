@@ -109,10 +109,10 @@ fn second_cluster(
     hosts: &[&Host],
     sightings: &BTreeMap<String, Sighting>,
 ) -> Option<String> {
-    let founder = host.membership(answers).filter(|membership| membership.founds && !membership.is_member);
-    founder?;
-    let others = hosts.iter().filter(|other| other.name != host.name && !other.entries(Stage::ControlPlane).is_empty());
-    others.into_iter().find_map(|other| match sightings.get(&other.name) {
+    host.membership(answers).filter(|membership| membership.founds && !membership.is_member)?;
+    let mut others =
+        hosts.iter().filter(|other| other.name != host.name && !other.entries(Stage::ControlPlane).is_empty());
+    others.find_map(|other| match sightings.get(&other.name) {
         Some(Sighting::Seen(answers)) => other
             .membership(answers)
             .filter(|membership| membership.is_member)
@@ -124,28 +124,32 @@ fn second_cluster(
 /// What each step waits for: the earlier stages of its own host; on the control plane those before it, since etcd takes one
 /// member at a time; what stands on the API, all of the control plane. A worker that fails holds nothing back.
 fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
-    let planned: BTreeSet<String> = steps.iter().map(|step| step.target.clone()).collect();
+    let mut of_host: BTreeMap<String, Vec<(Stage, String)>> = BTreeMap::new();
+    for step in steps.iter() {
+        of_host.entry(host_of(&step.target).to_owned()).or_default().push((step.stage, step.target.clone()));
+    }
+    let planned: BTreeSet<&str> = steps.iter().map(|step| step.target.as_str()).collect();
     let members: Vec<String> = hosts
         .iter()
-        .filter(|host| !host.entries(Stage::ControlPlane).is_empty())
         .map(|host| target(site, &host.name, Stage::ControlPlane))
+        .filter(|member| planned.contains(member.as_str()))
         .collect();
     for step in steps {
-        let own = hosts.iter().flat_map(|host| {
-            let of = |stage: &Stage| target(site, &host.name, *stage);
-            let place = host.stages.iter().position(|(stage, _)| of(stage) == step.target).unwrap_or(0);
-            host.stages.iter().take(place).map(move |(stage, _)| of(stage))
-        });
-        let mut needs: BTreeSet<String> = own.collect();
+        let own = of_host.get(host_of(&step.target)).into_iter().flatten();
+        let mut needs: BTreeSet<String> =
+            own.filter(|(stage, _)| *stage < step.stage).map(|(_, target)| target.clone()).collect();
         match step.stage {
-            Stage::ControlPlane => {
-                needs.extend(members.iter().take_while(|member| **member != step.target).cloned());
-            }
+            Stage::ControlPlane => needs.extend(members.iter().take_while(|member| **member != step.target).cloned()),
             Stage::Workers | Stage::Cluster => needs.extend(members.iter().cloned()),
             _ => {}
         }
-        step.needs = needs.into_iter().filter(|target| planned.contains(target)).collect();
+        step.needs = needs.into_iter().collect();
     }
+}
+
+/// The host that a step's target is of.
+fn host_of(target: &str) -> &str {
+    target.rsplit_once('/').map_or(target, |(host, _)| host)
 }
 
 fn blocked(target: &str, cause: String, details: Vec<String>, hint: &str, busy: bool) -> Blocked {

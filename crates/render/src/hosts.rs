@@ -2,7 +2,7 @@
 use crate::Error;
 use crate::prelude::*;
 use crate::templates::{Templates, is_template};
-use incline_host::{Entry, Host};
+use incline_host::{Entry, Host, SITE};
 use incline_model::desired::Stage;
 use incline_model::fault::Path;
 use incline_model::inventory::onprem::{self, Role};
@@ -96,7 +96,7 @@ pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates)
 }
 
 /// What is known of a host without rendering anything.
-pub(crate) fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Value, Error> {
+fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Value, Error> {
     let typed = site.typed();
     let pins = site.pins();
     let mirror = typed.mirror.as_str();
@@ -158,7 +158,7 @@ pub(crate) fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -
 
 /// A node's labels as a kubelet is given them. By the first, incline knows the nodes that it made.
 fn labels(site: &OnPrem, host: &onprem::Host) -> String {
-    let mut all = format!("incline/site={}", site.typed().name);
+    let mut all = format!("{SITE}={}", site.typed().name);
     for (key, value) in &host.labels {
         all.push_str(&format!(",{key}={value}"));
     }

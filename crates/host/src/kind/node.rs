@@ -63,7 +63,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn state(self) -> &'static str {
+    /// As it is told and asked.
+    pub(crate) fn state(self) -> &'static str {
         match self {
             Self::ControlPlane => "control-plane",
             Self::Worker => "worker",
@@ -115,7 +116,7 @@ impl Kind for Node {
             _ if state != wished => {
                 return refused(
                     format!("it is a {state} node, and would be a {wished} one"),
-                    "a node does not change its role: `incline retire` it first",
+                    "a node does not change its role: take it out of the inventory, apply, and run `kubeadm reset` on it",
                 );
             }
             _ => {}
@@ -171,14 +172,11 @@ if [ ! -e "$path" ]; then
   printf 'apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets, configmaps]\n  providers:\n  - secretbox:\n      keys:\n      - name: key1\n        secret: %s\n  - identity: {}\n' "$key" >"$temporary"
   settle "$path" 0600 root root
 fi
-out=$(kubeadm init --config /etc/incline/kubeadm/init.yaml 2>&1 3<&- 9>&-) || fail "kubeadm init failed ($?)$NL$(printf '%s\n' "$out" | grep -v 'stack trace of this error')"
+kubeadm_or_fail init /etc/incline/kubeadm/init.yaml
 # Whoever joins gets a token of its own.
-for token in $(KUBECONFIG=/etc/kubernetes/admin.conf kubeadm token list 2>/dev/null | sed -n 's/^\([a-z0-9]\{6\}\)\..*/\1/p'); do
-  KUBECONFIG=/etc/kubernetes/admin.conf kubeadm token delete "$token" >/dev/null
-done"#;
+revoke ''"#;
 
+/// What the ticket gave lies in memory, and goes however it ends.
 const JOIN: &str = r#"
-out=$(kubeadm join --config /run/incline/join.yaml 2>&1 3<&- 9>&-)
-status=$?
-rm -f /run/incline/join.yaml /run/incline/discovery.conf
-if [ "$status" -ne 0 ]; then fail "kubeadm join failed ($status)$NL$(printf '%s\n' "$out" | grep -v 'stack trace of this error')"; fi"#;
+trap 'rm -f /run/incline/join.yaml /run/incline/discovery.conf; leave' EXIT
+kubeadm_or_fail join /run/incline/join.yaml"#;

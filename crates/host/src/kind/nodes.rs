@@ -23,7 +23,7 @@ emit nodes "$i" "$status" "$out""#,
 };
 
 /// The label by which incline knows the nodes that it made.
-const SITE: &str = "incline/site";
+pub const SITE: &str = "incline/site";
 
 /// The nodes of the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -15,15 +15,13 @@ const REACH: Topic = Topic {
 while [ $# -gt 1 ]; do
   if has getent && ! getent hosts "$1" >/dev/null; then emit reach "$i" 1 unknown
   elif ! has timeout; then emit reach "$i" 127 timeout
-  elif has bash; then
-    timeout 5 bash -c ': <"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null 3<&- 9>&-
+  elif ! has bash && ! has nc; then emit reach "$i" 127 'neither bash nor nc'
+  else
+    if has bash; then timeout 5 bash -c ': <"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null 3<&- 9>&-
+    else timeout 5 nc -z "$1" "$2" >/dev/null 2>&1 3<&- 9>&-; fi
     status=$?
     case $status in 0) emit reach "$i" 0 open ;; 124) emit reach "$i" 1 silent ;; *) emit reach "$i" 0 refused ;; esac
-  elif has nc; then
-    timeout 5 nc -z "$1" "$2" >/dev/null 2>&1 3<&- 9>&-
-    status=$?
-    case $status in 0) emit reach "$i" 0 open ;; 124) emit reach "$i" 1 silent ;; *) emit reach "$i" 0 refused ;; esac
-  else emit reach "$i" 127 'neither bash nor nc'; fi
+  fi
   i=$((i + 1))
   shift 2
 done"#,
