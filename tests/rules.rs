@@ -6,10 +6,10 @@ use std::process::Command;
 /// Crates that decide, and may therefore not look: what they may depend on. A new name here wants an argument in review.
 const PURE: [(&str, &[&str]); 4] = [
     ("incline-model", &["ipnet", "schemars", "serde", "serde_json", "serde-saphyr", "strsim", "thiserror"]),
-    ("incline-host", &["incline-model", "serde", "serde_json", "sha2", "zeroize"]),
+    ("incline-host", &["base64", "incline-model", "serde", "serde_json", "sha2", "zeroize"]),
     (
         "incline-render",
-        &["base64", "incline-host", "incline-model", "minijinja", "serde", "serde_json", "sha2", "thiserror"],
+        &["base64", "incline-host", "incline-model", "minijinja", "serde", "serde_json", "sha2", "thiserror", "uuid"],
     ),
     ("incline-plan", &["base64", "incline-host", "incline-model", "serde", "serde_json", "sha2", "similar"]),
 ];

@@ -2,7 +2,7 @@
 //! with systemd that fetch all of it from a mirror beside them.
 use super::*;
 use std::process::Child;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 /// A lab whose hosts can become a cluster, and what stands beside it: the mirror, and what balances the API.
@@ -11,9 +11,6 @@ struct Cluster {
     beside: Vec<Child>,
     _alone: MutexGuard<'static, ()>,
 }
-
-/// One cluster at a time: two of them on two cores are slower than etcd bears.
-static ALONE: Mutex<()> = Mutex::new(());
 
 impl Drop for Cluster {
     fn drop(&mut self) {
@@ -31,7 +28,7 @@ impl Cluster {
             eprintln!("left out: there is no Kubernetes to run: {why}");
             return None;
         }
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         let lab = Lab::up("node", members + workers)?;
         let beside = |program: &str, arguments: &[&str]| {
             lab.command("python3")
@@ -218,6 +215,8 @@ fn three_hosts_and_a_worker_become_a_cluster() {
     the_benchmark_passes(&cluster);
     a_second_cluster_is_never_made(&cluster);
     what_is_tampered_with_is_found_and_mended(&cluster);
+    settings_reach_what_runs(&cluster);
+    volumes_are_taken_by_the_api(&cluster);
     hosts_leave(&cluster);
 }
 
@@ -389,6 +388,53 @@ fn what_is_tampered_with_is_found_and_mended(cluster: &Cluster) {
     succeeded(&lab.incline(&["apply", "--yes", "lab"]), "all of it is mended");
     succeeded(&lab.incline(&["drift", "lab"]), "nothing drifts any more");
     cluster.ready(4);
+}
+
+/// A changed flag and another audit policy reach the API servers that run, one after the other; a manifest that somebody edited is told.
+fn settings_reach_what_runs(cluster: &Cluster) {
+    let lab = &cluster.lab;
+    cluster.on(3, "sed -i s/--profiling=false/--profiling=true/ /etc/kubernetes/manifests/kube-scheduler.yaml");
+    let told = stdout(&lab.incline(&["drift", "lab"]));
+    assert!(told.contains("kube-scheduler"), "{told}");
+    let files = lab.path("templates/ignition/files");
+    let policy = std::fs::read_to_string(root().join("ignition/files/audit-policy.yaml")).unwrap();
+    std::fs::write(files.join("audit-policy.yaml"), format!("{policy}# Another one.\n")).unwrap();
+    let settings = std::fs::read_to_string(files.join("kubeadm-cluster.yaml.j2")).unwrap();
+    let longer = settings.replace("audit-log-maxage\n    value: \"30\"", "audit-log-maxage\n    value: \"40\"");
+    assert_ne!(settings, longer);
+    std::fs::write(files.join("kubeadm-cluster.yaml.j2"), longer).unwrap();
+    let plan = stdout(&lab.incline(&["plan", "lab"]));
+    assert!(plan.contains("+    - --audit-log-maxage=40") && plan.contains("-    - --profiling=true"), "{plan}");
+    succeeded(&lab.incline(&["apply", "--yes", "lab"]), "the settings are applied");
+    succeeded(&lab.incline(&["plan", "--detailed-exitcode", "lab"]), "planned again: nothing");
+    let runs = |n: usize, program: &str| cluster.on(n, &format!("tr '\\0' ' ' </proc/$(pidof {program})/cmdline"));
+    for n in 1..=3 {
+        assert!(runs(n, "kube-apiserver").contains("--audit-log-maxage=40"), "host-{n}");
+    }
+    assert!(runs(3, "kube-scheduler").contains("--profiling=false"));
+    let map = cluster.on(1, "kubectl -n kube-system get configmap kubeadm-config -o yaml");
+    assert!(map.contains("value: \"40\""), "{map}");
+    cluster.ready(4);
+}
+
+/// The example site's storage classes and local volumes are what the API server takes.
+fn volumes_are_taken_by_the_api(cluster: &Cluster) {
+    let lab = &cluster.lab;
+    let out = lab.path("rendered");
+    let rendered = incline(&["render", "--out", out.to_str().unwrap(), "riverside-dc"]);
+    succeeded(&rendered, "render");
+    let items = std::fs::read_to_string(out.join("riverside-dc/hosts/riv-cp-1/cluster.json")).unwrap();
+    let items: Vec<serde_json::Value> = serde_json::from_str(&items).unwrap();
+    let manifests = items.iter().find(|item| item["file"]["path"] == "/etc/incline/cluster/storage.yaml").unwrap();
+    std::fs::write(lab.file(1, "/root/storage.yaml"), manifests["file"]["content"].as_str().unwrap()).unwrap();
+    let taken = cluster.on(1, "kubectl apply --server-side --dry-run=server -f /root/storage.yaml");
+    for what in [
+        "storageclass.storage.k8s.io/local-fast",
+        "persistentvolume/riv-w-1-fast-2",
+        "storageclass.storage.k8s.io/studies",
+    ] {
+        assert!(taken.contains(what), "{taken}");
+    }
 }
 
 /// Two hosts leave the inventory, with their members of etcd; somebody took a node's label away.

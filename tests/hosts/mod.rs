@@ -5,12 +5,15 @@ mod cluster;
 mod execs;
 mod faults;
 mod kinds;
+mod storage;
 mod strings;
+mod vpn;
 mod ways;
 
 use crate::support::*;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Some hosts, and an estate whose only site they are.
 pub struct Lab {
@@ -30,6 +33,12 @@ fn is_possible() -> bool {
     }
 }
 
+/// One cluster, or one lab of virtual machines, at a time: two of them on two cores are slower than etcd bears.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn script() -> Command {
     Command::new(root().join("tests/testbed/hosts/lab.sh"))
 }
@@ -45,14 +54,14 @@ impl Drop for Lab {
 }
 
 impl Lab {
-    /// A lab of some hosts of a kind: `debian`, `busybox` or `systemd`.
+    /// A lab of some hosts of a kind that `lab.sh` knows.
     fn up(kind: &str, count: usize) -> Option<Self> {
         if !is_possible() {
             return None;
         }
         let folder = tempfile::Builder::new().prefix("lab").rand_bytes(5).tempdir().unwrap();
         let lab = Self { folder, count, environment: Vec::new() };
-        let tree = testbed("hosts/debian");
+        let tree = testbed(if kind == "vm" { "hosts/debian-vm" } else { "hosts/debian" });
         let output =
             script().arg("up").arg(lab.folder.path()).arg(tree).args([kind, &count.to_string()]).output().unwrap();
         succeeded(&output, "the lab comes up");

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Debian's packages, each with a program that shows that it is there.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("iproute2", "/usr/sbin/ip"),
     ("mmdebstrap", "/usr/bin/mmdebstrap"),
+    ("qemu-system-x86", "/usr/bin/qemu-system-x86_64"),
+    ("e2fsprogs", "/sbin/mke2fs"),
+    ("tang", "/usr/libexec/tangd"),
+    ("jose", "/usr/bin/jose"),
     ("nftables", "/usr/sbin/nft"),
     ("openssh-client", "/usr/bin/ssh-keygen"),
     ("bsdutils", "/usr/bin/script"),
@@ -33,21 +37,13 @@ pub(crate) fn prepare() -> Outcome {
     kubernetes::prepare()
 }
 
-/// The tree that test hosts stand on. Where nobody may make namespaces and mounts, a note is left, which the tests of hosts
+/// The trees that test hosts stand on. Where nobody may make namespaces and mounts, a note is left, which the tests of hosts
 /// print.
 pub(crate) fn hosts() -> Outcome {
     let place = folder().join("hosts");
     std::fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
     install(&PACKAGES)?;
-    let (tree, note) = (place.join("debian"), place.join("missing"));
-    let script = root().join("tests/testbed/hosts/lab.sh");
-    let wanted = std::fs::read_to_string(&script).map_err(|error| format!("{}: {error}", script.display()))?;
-    // The tree is made by the script's part between its name and the next function's.
-    let recipe = wanted.split("\ntree() {").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap_or_default();
-    let made = tree.join("made");
-    if std::fs::read_to_string(&made).is_ok_and(|made| made == recipe) {
-        return Ok(());
-    }
+    let note = place.join("missing");
     let _ = std::fs::remove_file(&note);
     if !is_root() {
         return std::fs::write(note, "it takes root").map_err(|error| error.to_string());
@@ -56,9 +52,24 @@ pub(crate) fn hosts() -> Outcome {
     if !possible.is_ok_and(|output| output.status.success()) {
         return std::fs::write(note, "namespaces cannot be made").map_err(|error| error.to_string());
     }
-    println!("testbed: making the tree of test hosts");
-    let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&tree).status();
-    run(Command::new(&script).arg("tree").arg(&tree).stdout(Stdio::null()))?;
+    tree("tree", &place.join("debian"))?;
+    tree("vmtree", &place.join("debian-vm"))
+}
+
+/// Makes a tree by the script's function of this name, unless it was made by the same recipe.
+fn tree(function: &str, tree: &std::path::Path) -> Outcome {
+    let script = root().join("tests/testbed/hosts/lab.sh");
+    let text = std::fs::read_to_string(&script).map_err(|error| format!("{}: {error}", script.display()))?;
+    // The recipe is the script's part between the function's name and its end.
+    let recipe = text.split(&format!("\n{function}() {{")).nth(1).and_then(|rest| rest.split("\n}").next());
+    let recipe = recipe.unwrap_or_default();
+    let made = tree.join("made");
+    if std::fs::read_to_string(&made).is_ok_and(|made| made == recipe) {
+        return Ok(());
+    }
+    println!("testbed: making {}", tree.display());
+    let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(tree).status();
+    run(Command::new(&script).arg(function).arg(tree).stdout(Stdio::null()))?;
     // Written last: an interrupted installation is begun anew.
     std::fs::write(made, recipe).map_err(|error| error.to_string())
 }

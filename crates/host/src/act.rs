@@ -5,7 +5,6 @@ use crate::prelude::*;
 use crate::secret::{Secret, Secrets};
 use crate::ticket::Ticket;
 use crate::words::{Account, Mode, Path};
-use incline_model::inventory::SecretSource;
 use incline_model::quote::shell;
 
 /// A content that follows the program on the stream.
@@ -49,6 +48,14 @@ impl Act<'_> {
         self.text.push('\n');
     }
 
+    /// Functions beyond those that every change knows: sent once, where they are needed.
+    pub(crate) fn library(&mut self, text: &'static str) {
+        let text = crate::program::bare(text);
+        if !self.text.contains(&text) {
+            self.text.push_str(&text);
+        }
+    }
+
     /// Runs a command; the stage ends if it fails.
     pub(crate) fn run(&mut self, words: &[&str]) {
         self.call("run", words);
@@ -67,21 +74,6 @@ impl Act<'_> {
     }
 
     /// Writes a file that nobody may see.
-    pub(crate) fn put_secret(
-        &mut self,
-        path: &Path,
-        mode: Mode,
-        owner: &Account,
-        group: &Account,
-        source: &SecretSource,
-    ) {
-        match self.secrets.get(source).cloned() {
-            Some(secret) => self.put_private(path, mode, owner, group, secret),
-            None => self.call("fail", &["its secret is not known"]),
-        }
-    }
-
-    /// Writes a secret that has no source of its own.
     pub(crate) fn put_private(&mut self, path: &Path, mode: Mode, owner: &Account, group: &Account, secret: Secret) {
         self.send(path, mode, owner, group, &digest(secret.expose()), Payload::Secret(secret));
     }
@@ -92,20 +84,6 @@ impl Act<'_> {
         self.folders.insert(path.folder().to_owned());
         self.call("put", &[path.as_str(), &mode, owner.as_str(), group.as_str(), &bytes, digest]);
         self.payloads.push(payload);
-    }
-
-    /// Runs a command that reads a secret from its standard input.
-    pub(crate) fn feed(&mut self, source: &SecretSource, words: &[&str]) {
-        match self.secrets.get(source).cloned() {
-            Some(secret) => {
-                let bytes = secret.expose().len().to_string();
-                let mut all = vec![bytes.as_str()];
-                all.extend(words);
-                self.call("feed", &all);
-                self.payloads.push(Payload::Secret(secret));
-            }
-            None => self.call("fail", &["its secret is not known"]),
-        }
     }
 
     /// Brings owner and mode back, where they differ.

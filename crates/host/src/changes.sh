@@ -13,6 +13,12 @@ run() {
   out=$("$@" 2>&1 3<&- 9>&-) || fail "$1 failed ($?)$NL$out"
 }
 
+# Starts a unit. systemctl says only that it failed; why, the unit's own last words say.
+started() { # verb unit
+  systemctl reset-failed "$2"
+  out=$(systemctl "$1" "$2" 2>&1 3<&- 9>&-) || fail "systemctl $1 $2 failed ($?)$NL$(journalctl -u "$2" -n 6 -o cat --no-pager)"
+}
+
 # Makes or joins a cluster. Of what kubeadm says when it fails, the last line is advice to whoever develops it.
 kubeadm_or_fail() { # command configuration
   out=$(kubeadm "$1" --config "$2" 2>&1 3<&- 9>&-) || fail "kubeadm $1 failed ($?)$NL$(printf '%s\n' "$out" | grep -v 'stack trace of this error')"
@@ -108,6 +114,21 @@ fetch() {
     out=$(wget -q -T 20 -O "$temporary" "$1" 2>&1 3<&- 9>&-) || fail "$1 cannot be fetched: ${out:-wget failed}"
   else
     fail "$1 cannot be fetched: neither curl nor wget is on the host"
+  fi
+}
+
+# What a package's own scripts ask has no answer here; another apt at work is waited for.
+apt_get() {
+  DEBIAN_FRONTEND=noninteractive
+  export DEBIAN_FRONTEND
+  out=$(apt-get -y -q --no-install-recommends --allow-downgrades --allow-change-held-packages -o DPkg::Lock::Timeout=120 "$@" 2>&1 3<&- 9>&-)
+}
+
+apt_install() {
+  # The lists may be old, or none; then once more with new ones.
+  if ! apt_get install -- "$@"; then
+    run apt-get -q update
+    apt_get install -- "$@" || fail "apt-get install failed ($?)$NL$out"
   fi
 }
 

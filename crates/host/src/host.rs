@@ -63,7 +63,7 @@ impl TryFrom<Map<String, Value>> for Entry {
 
 impl Entry {
     /// What is done at the end of the stage when the item has changed.
-    fn handlers(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn handlers(&self) -> impl Iterator<Item = String> {
         let restart = self.restart.iter().map(|unit| format!("restart {unit}"));
         restart.chain(self.reload.iter().map(|unit| format!("reload {unit}")))
     }
@@ -163,6 +163,14 @@ impl View {
     }
 }
 
+/// Handlers, without the reloads that a restart makes needless.
+pub(crate) fn needed(handlers: BTreeSet<String>) -> Vec<String> {
+    let needless = |handler: &String| {
+        handler.strip_prefix("reload ").is_some_and(|unit| handlers.contains(&format!("restart {unit}")))
+    };
+    handlers.iter().filter(|handler| !needless(handler)).cloned().collect()
+}
+
 impl Host {
     /// All that must be asked to know how it is.
     pub fn asks(&self, site: &str) -> Asks {
@@ -203,13 +211,22 @@ impl Host {
         self.all().filter_map(|entry| entry.item.local())
     }
 
-    /// How the host enters its cluster in this stage, if it does so now, by another's leave.
+    /// What the host needs of another in this stage, if it does so now.
     pub fn entrance(&self, stage: Stage, view: &View) -> Option<Entrance> {
         let mut items = self.entries(stage).iter().zip(&view.items);
         items.find_map(|(entry, seen)| match seen.judgement {
             Judgement::Differs(_) => Entrance::of(&entry.item),
             _ => None,
         })
+    }
+
+    /// The hosts that this one needs in a stage: by whose leave it enters.
+    pub fn needs(&self, stage: Stage) -> BTreeSet<String> {
+        self.entries(stage)
+            .iter()
+            .filter_map(|entry| Entrance::of(&entry.item))
+            .flat_map(|entrance| entrance.by)
+            .collect()
     }
 
     /// Whether the host would found a cluster; and, given what it answered, whether it is a whole member of one.
@@ -281,7 +298,14 @@ impl Host {
         let items = entries
             .iter()
             .map(|entry| Seen {
-                judgement: entry.item.judge(seen, secrets),
+                judgement: match entry.item.judge(seen, secrets) {
+                    Judgement::Differs(difference)
+                        if known.items.contains_key(&entry.item.id()) && !known.unfinished =>
+                    {
+                        entry.item.made_before(difference)
+                    }
+                    judgement => judgement,
+                },
                 mark: match known.items.get(&entry.item.id()) {
                     None => Marked::Never,
                     // What an interrupted run did not come to was never applied, whatever its mark says.
@@ -339,11 +363,7 @@ impl Host {
         let differs = self.entries(stage).iter().zip(&view.items).filter(|(_, seen)| seen.judgement != Judgement::Same);
         let all: BTreeSet<String> =
             view.pending.iter().cloned().chain(differs.flat_map(|(entry, _)| entry.handlers())).collect();
-        // A restart makes a reload needless.
-        let needless = |handler: &String| {
-            handler.strip_prefix("reload ").is_some_and(|unit| all.contains(&format!("restart {unit}")))
-        };
-        all.iter().filter(|handler| !needless(handler)).cloned().collect()
+        needed(all)
     }
 
     /// The stage's mark before a change (what is owed, and what is still to be taken away), and after it.

@@ -9,6 +9,8 @@ mod directory;
 mod export;
 mod file;
 mod filesystem;
+mod firewall;
+mod host_certificate;
 mod image;
 mod luks;
 mod machine;
@@ -23,9 +25,12 @@ mod reach;
 mod repository;
 mod secret_file;
 mod snapshot;
+mod static_pods;
 mod swap;
 mod symlink;
 mod sysctl;
+mod tool;
+mod tunnels;
 mod unit;
 mod user;
 
@@ -39,6 +44,7 @@ use crate::act::Act;
 use crate::ask::{Answers, Asks};
 use crate::prelude::*;
 use crate::secret::Secrets;
+use crate::words::{Path, UnitName};
 use incline_model::inventory::SecretSource;
 use incline_model::plan::{Impact, PropertyChange, Replaces};
 use serde::{Deserialize, Serialize};
@@ -71,6 +77,17 @@ pub(crate) trait Kind {
     /// A file on the machine that runs incline, which is sent.
     fn local(&self) -> Option<&str> {
         None
+    }
+
+    /// What a difference means where incline has made the item already. What holds data is made once: that it is gone makes no
+    /// room for a new one.
+    fn made_before(&self, difference: Difference) -> Judgement {
+        Judgement::Differs(difference)
+    }
+
+    /// Units that it stands on.
+    fn after(&self) -> &[UnitName] {
+        &[]
     }
 
     /// What takes it away once it is no longer wished for; nothing where it stays: packages, users, what holds data.
@@ -129,6 +146,8 @@ kinds! {
     Repository(repository::Repository) "repository"
     /// A package.
     Package(package::Package) "package"
+    /// A program of the operating system's own, and the packages that bring it.
+    Tool(tool::Tool) "tool"
     /// A file that is fetched or sent, checked by its digest, and perhaps unpacked.
     Artifact(artifact::Artifact) "artifact"
     /// A group.
@@ -145,6 +164,12 @@ kinds! {
     Mount(mount::Mount) "mount"
     /// Directories that are exported over NFS.
     Exports(export::Exports) "exports"
+    /// Ports that only some may reach.
+    Firewall(firewall::Firewall) "firewall"
+    /// A host's own key and certificate, by which hosts of the site know each other.
+    HostCertificate(host_certificate::HostCertificate) "hostCertificate"
+    /// IPsec tunnels that strongSwan keeps.
+    Tunnels(tunnels::Tunnels) "tunnels"
     /// A container image.
     Image(image::Image) "image"
     /// A node of a Kubernetes cluster, founded or joined by kubeadm.
@@ -153,6 +178,8 @@ kinds! {
     Manifests(manifests::Manifests) "manifests"
     /// The certificates of a control-plane host, renewed before they expire.
     Certificates(certificates::Certificates) "certificates"
+    /// The static pods of a control-plane host, as kubeadm would make them.
+    StaticPods(static_pods::StaticPods) "staticPods"
     /// Snapshots that a timer takes, the newest young and large enough.
     Snapshot(snapshot::Snapshot) "snapshot"
     /// The nodes of the cluster, beside those of the inventory.
@@ -203,6 +230,14 @@ impl Item {
         self.kind().local()
     }
 
+    pub(crate) fn made_before(&self, difference: Difference) -> Judgement {
+        self.kind().made_before(difference)
+    }
+
+    pub(crate) fn after(&self) -> &[UnitName] {
+        self.kind().after()
+    }
+
     pub(crate) fn undo(&self) -> Option<Self> {
         self.kind().undo()
     }
@@ -228,6 +263,16 @@ pub enum Judgement {
         /// The way out.
         hint: String,
     },
+}
+
+/// What was made on a device, and is not there any more.
+pub(crate) fn lost(what: &str, device: &Path) -> Judgement {
+    Judgement::Refused {
+        cause: format!("{device} held {what} that incline made, and holds none any more"),
+        hint: "nothing is made anew where data was: find out what has happened to it; to give the disk up, take it out of the inventory, \
+               apply, and put it back"
+            .to_owned(),
+    }
 }
 
 /// How an item differs from what must be.
@@ -273,6 +318,17 @@ impl Difference {
 
     pub(crate) fn add(&mut self, property: &str, before: Option<Value>, after: Option<Value>) {
         self.properties.push(PropertyChange { path: property.to_owned(), before, after, replaces: Replaces::Never });
+    }
+
+    /// The part of it that is about something of its own, below a prefix.
+    pub(crate) fn below(&self, prefix: &str) -> Self {
+        let mut part = Self { missing: self.missing, ..Self::default() };
+        for change in &self.properties {
+            if let Some(path) = change.path.strip_prefix(prefix) {
+                part.add(path, change.before.clone(), change.after.clone());
+            }
+        }
+        part
     }
 
     /// In sync, if nothing differs.

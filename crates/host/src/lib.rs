@@ -11,6 +11,7 @@ extern crate std;
 
 mod act;
 mod ask;
+mod clevis;
 mod frame;
 mod host;
 mod kind;

@@ -2,7 +2,7 @@
 use crate::act::{Act, Payload};
 use crate::ask::{Answers, Asks};
 use crate::frame::{Frame, Garbled, Reader};
-use crate::host::{Host, View};
+use crate::host::{Host, View, needed};
 use crate::kind::{Difference, Judgement};
 use crate::mark::PLACE;
 use crate::prelude::*;
@@ -24,7 +24,7 @@ pub fn bootstrap(bytes: usize) -> String {
 }
 
 /// Library text as it is sent: without comments.
-fn bare(text: &str) -> String {
+pub(crate) fn bare(text: &str) -> String {
     text.lines()
         .filter(|line| !line.trim_start().starts_with('#') && !line.is_empty())
         .flat_map(|line| [line, "\n"])
@@ -91,17 +91,26 @@ pub fn change(
     let mut act = Act { text: String::new(), payloads: Vec::new(), folders: BTreeSet::new(), secrets, ticket, local };
     let mut items = Vec::new();
     mark(&mut act, &old.with(stage.name(), before));
+    let mut due: BTreeSet<String> = view.pending.iter().cloned().collect();
     for (entry, seen) in host.entries(stage).iter().zip(&view.items) {
         if let Judgement::Differs(difference) = &seen.judgement {
+            // What an item stands on is told before it: a mount finds the daemon with the configuration of this very run.
+            let told_now = |handler: &String| {
+                entry.item.after().iter().any(|unit| handler.split_once(' ').is_some_and(|(_, of)| of == unit.as_str()))
+            };
+            let now = due.extract_if(.., told_now).collect();
+            for handler in needed(now) {
+                told(&mut act, &mut items, handler);
+            }
             announced(&mut act, &mut items, entry.item.id(), |act| entry.item.act(difference, act));
+            due.extend(entry.handlers());
         }
     }
     for (id, item) in &view.unwanted {
         announced(&mut act, &mut items, id.clone(), |act| item.act(&Difference::default(), act));
     }
-    for handler in host.handlers(stage, view) {
-        let (verb, unit) = handler.split_once(' ').unwrap_or((&handler, ""));
-        announced(&mut act, &mut items, handler.clone(), |act| act.run(&["systemctl", verb, unit]));
+    for handler in needed(due) {
+        told(&mut act, &mut items, handler);
     }
     // A mark that says that all is done must not outlive what was done.
     let folders: Vec<String> = core::mem::take(&mut act.folders).into_iter().collect();
@@ -117,6 +126,12 @@ fn announced(act: &mut Act<'_>, items: &mut Vec<String>, name: String, work: imp
     act.text.push_str(&format!("I={number}\nemit begin {number} 0 ''\n"));
     work(act);
     act.text.push_str(&format!("emit done {number} 0 ''\n"));
+}
+
+/// Tells a unit.
+fn told(act: &mut Act<'_>, items: &mut Vec<String>, handler: String) {
+    let (verb, unit) = handler.split_once(' ').unwrap_or((&handler, ""));
+    announced(act, items, handler.clone(), |act| act.call("started", &[verb, unit]));
 }
 
 fn mark(act: &mut Act<'_>, text: &str) {

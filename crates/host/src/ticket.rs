@@ -1,9 +1,10 @@
-//! What lets a host into a cluster: a token of a quarter of an hour, and for the control plane the keys to its certificates.
-//! A control-plane host makes it, incline carries it in memory, and takes it back when the host is in.
+//! What one host needs of another. What lets a host into a cluster: a token of a quarter of an hour, and for the control plane
+//! the keys to its certificates; a control-plane host makes it, and takes it back when the host is in. Or a key and a certificate,
+//! which the authority's host issues. incline carries it, in memory.
 use crate::frame::Frame;
 use crate::kind::{Item, Role};
 use crate::prelude::*;
-use crate::program::errand;
+use crate::program::{bare, errand};
 use crate::secret::Secret;
 use incline_model::quote::shell;
 
@@ -34,6 +35,11 @@ impl Ticket {
         self.part("token").split('.').next().unwrap_or_default()
     }
 
+    /// A part of it, as a file holds it.
+    pub(crate) fn file(&self, name: &str) -> Secret {
+        Secret::new(format!("{}\n", self.part(name).trim_end()).into_bytes())
+    }
+
     /// The configuration that encrypts what lies in etcd, as every API server of the cluster must have it.
     pub(crate) fn encryption(&self) -> &str {
         self.part("encryption")
@@ -55,37 +61,76 @@ impl Ticket {
     }
 }
 
-/// Who lets a host in, and as what.
+/// Who gives a host what it needs, and what that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entrance {
-    /// The node's name.
-    pub name: String,
-    /// The control-plane hosts that may let it in, in the order in which they are asked.
+    /// The hosts that may give it, in the order in which they are asked.
     pub by: Vec<String>,
-    role: Role,
+    errand: Errand,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Errand {
+    Join { name: String, role: Role },
+    Certificate { folder: String, name: String, address: String },
 }
 
 impl Entrance {
-    /// How an item enters a cluster, if it is one that joins.
+    /// What an item needs of another host, if it does.
     pub(crate) fn of(item: &Item) -> Option<Self> {
-        let Item::Node(node) = item else { return None };
-        (!node.by.is_empty()).then(|| Self { name: node.name.to_string(), by: node.by.clone(), role: node.role })
+        let (by, errand) = match item {
+            Item::Node(node) => (&node.by, Errand::Join { name: node.name.to_string(), role: node.role }),
+            Item::HostCertificate(certificate) => (
+                &certificate.by,
+                Errand::Certificate {
+                    folder: certificate.folder.to_string(),
+                    name: certificate.name.to_string(),
+                    address: certificate.address.to_string(),
+                },
+            ),
+            _ => return None,
+        };
+        (!by.is_empty()).then(|| Self { by: by.clone(), errand })
     }
 
-    /// The program by which a control-plane host makes the ticket. A node and an etcd member of the same name are what an
-    /// earlier life of the host left: they go, or etcd would refuse the new one.
+    /// What is needed, for a sentence.
+    pub fn what(&self) -> &'static str {
+        match self.errand {
+            Errand::Join { .. } => "no control-plane host lets it in",
+            Errand::Certificate { .. } => "no host issues a certificate to it",
+        }
+    }
+
+    /// The program by which another host makes the ticket. A node and an etcd member of the same name are what an earlier life
+    /// of the host left: they go, or etcd would refuse the new one.
     pub fn program(&self, nonce: &str, who: &str) -> String {
-        let role = self.role.state();
-        errand(nonce, who, &format!("set -- {} {role}\n{}\n", shell(&self.name), MAKE.trim()))
+        match &self.errand {
+            Errand::Join { name, role } => {
+                errand(nonce, who, &format!("set -- {} {}\n{}\n", shell(name), role.state(), MAKE.trim()))
+            }
+            Errand::Certificate { folder, name, address } => {
+                let library = bare(include_str!("authority.sh"));
+                let words = format!("set -- {} {} {}", shell(folder), shell(name), shell(address));
+                errand(nonce, who, &format!("{library}{words}\n{}\n", ISSUE.trim()))
+            }
+        }
     }
 }
 
 impl Ticket {
-    /// The program by which a control-plane host takes the ticket back.
-    pub fn back(&self, nonce: &str, who: &str) -> String {
-        errand(nonce, who, &format!("set -- {}\n{}\n", shell(self.id()), TAKE_BACK.trim()))
+    /// The program by which the host that made the ticket takes it back, where there is something to take back.
+    pub fn back(&self, nonce: &str, who: &str) -> Option<String> {
+        let text = || errand(nonce, who, &format!("set -- {}\n{}\n", shell(self.id()), TAKE_BACK.trim()));
+        (!self.id().is_empty()).then(text)
     }
 }
+
+const ISSUE: &str = r#"
+if [ ! -e "$1/authority.key" ]; then fail 'it keeps no authority'; fi
+issue "$1" "$2" "$3"
+separator=$(printf '\036')
+emit ticket 0 0 "key=$key${separator}certificate=$certificate${separator}ca=$ca"
+emit end 0 0 ''"#;
 
 const MAKE: &str = r#"
 export KUBECONFIG=/etc/kubernetes/admin.conf

@@ -73,6 +73,9 @@ words! {
     /// A word without spaces: a mount option, a device's name, a filesystem's type.
     Word |text| (1..=1024).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"'`$#".contains(&b)) && !text.starts_with('-'),
         "plain word: no spaces, quotes, `\\`, `$` or `#`, and no dash in front";
+    /// The UUID of a filesystem or volume, in lower case (RFC 9562).
+    Uuid |text| text.len() == 36 && text.bytes().enumerate().all(|(at, b)| match at { 8 | 13 | 18 | 23 => b == b'-', _ => b.is_ascii_digit() || (b'a'..=b'f').contains(&b) }),
+        "UUID: 32 hexadecimal digits in lower case, as in `6ba7b810-9dad-51d1-80b4-00c04fd430c8`";
     /// A web address.
     Url |text| text.len() <= 2048 && ["https://", "http://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
         && text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"'`$<>".contains(&b)),

@@ -39,6 +39,7 @@ pub(crate) enum Command {
     IamPolicy(IamPolicy),
     Render(Render),
     Graph(Graph),
+    VpnConfig(VpnConfig),
     Lock(Lock),
     Schema(Schema),
     Completions(Completions),
@@ -280,6 +281,26 @@ pub(crate) enum GraphFormat {
     Dot,
 }
 
+/// Print what the device must be told at which an on-prem site's VPN tunnels end; keys are not part of it
+#[derive(Debug, Args)]
+pub(crate) struct VpnConfig {
+    /// The on-prem site
+    pub(crate) site: String,
+    /// The device
+    #[arg(long, default_value = "text")]
+    pub(crate) format: VpnFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VpnFormat {
+    /// In words, for any device
+    Text,
+    /// Commands for a BIG-IP
+    Bigip,
+    /// strongSwan's swanctl.conf
+    Swanctl,
+}
+
 /// Pin what nodes boot from
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
@@ -295,7 +316,7 @@ pub(crate) enum Pin {
     Artifact {
         /// `kubernetes` (the sysext image of nodes in AWS), `network` (the pod network's manifest), or what hosts on premises run
         #[arg(value_parser = clap::builder::PossibleValuesParser::new(
-            [incline_model::lock::SYSEXT].into_iter().chain(incline_model::lock::HOST_ARTIFACTS),
+            [incline_model::lock::SYSEXT, incline_model::lock::CSI_NFS].into_iter().chain(incline_model::lock::HOST_ARTIFACTS),
         ))]
         name: String,
         /// The Kubernetes version that it serves

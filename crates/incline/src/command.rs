@@ -13,3 +13,4 @@ pub(crate) mod render;
 pub(crate) mod schema;
 pub(crate) mod shell;
 pub(crate) mod trust;
+pub(crate) mod vpn_config;

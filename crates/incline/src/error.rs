@@ -51,6 +51,8 @@ pub(crate) enum Failure {
     NoInventories(PathBuf),
     #[error("there is no site `{name}` in this estate")]
     NoSite { name: String, hint: Option<String> },
+    #[error("no VPN tunnel ends at the site `{site}`")]
+    NoTunnels { site: String },
     #[error("the site {site} cannot be rendered")]
     Render {
         site: String,
@@ -109,6 +111,9 @@ impl Failure {
             Self::SignIn { source, .. } => Some(source.hint()),
             Self::Look { source, .. } => source.hint(),
             Self::Templates(_) => Some("run without `--templates` to use incline's own".to_owned()),
+            Self::NoTunnels { .. } => {
+                Some("an AWS site's `vpn.connections` names the on-prem site that a connection goes to".to_owned())
+            }
             Self::Faults { .. } | Self::File { .. } | Self::Render { .. } => None,
         }
     }

@@ -24,6 +24,8 @@ pub enum Stage {
     Data,
     /// The API's balancer and the declared ones.
     Balancers,
+    /// On hosts: encrypted disks, and NFS.
+    Storage,
     /// The machines of the API and etcd.
     ControlPlane,
     /// The groups of workers.
@@ -36,13 +38,14 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Prepare,
         Self::Keys,
         Self::Network,
         Self::Edge,
         Self::Data,
         Self::Balancers,
+        Self::Storage,
         Self::ControlPlane,
         Self::Pools,
         Self::Workers,
@@ -58,6 +61,7 @@ impl Stage {
             Self::Edge => "edge",
             Self::Data => "data",
             Self::Balancers => "balancers",
+            Self::Storage => "storage",
             Self::ControlPlane => "control-plane",
             Self::Pools => "pools",
             Self::Workers => "workers",

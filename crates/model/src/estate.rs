@@ -4,7 +4,7 @@ use crate::inventory::{Content, Inventory, aws, onprem};
 use crate::lock::{AskedBy, Lock, Unpinned};
 use crate::prelude::*;
 use crate::scalar::{Cidr, Name};
-use crate::site::{Aws, OnPrem, PeerOther, PeerSide, Report, Site, VpnEnd, check_aws, check_onprem};
+use crate::site::{Aws, OnPrem, PeerOther, PeerSide, Report, Site, VpnEnd, VpnTunnel, check_aws, check_onprem};
 
 /// All valid sites, by name.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,8 +48,11 @@ impl Estate {
         for (index, content) in all.iter().enumerate() {
             let site = match content {
                 Content::OnPrem(site) => {
-                    let pins = pinned(scope, &mut reports[index], |lock| lock.host_pins(&site.kubernetes.version));
-                    pins.map(|pins| Site::OnPrem(Box::new(OnPrem::new((**site).clone(), pins))))
+                    let pins = pinned(scope, &mut reports[index], |lock| {
+                        lock.host_pins(&site.kubernetes.version, site.nfs.is_some())
+                    });
+                    let tunnels = vpn_tunnels(site, &all, scope, &mut reports[index]);
+                    pins.map(|pins| Site::OnPrem(Box::new(OnPrem::new((**site).clone(), pins, tunnels))))
                 }
                 Content::Aws(site) => {
                     let peers = peers(site, &all, scope, &mut reports[index]);
@@ -333,6 +336,63 @@ fn vpn_ends(site: &aws::AwsSite, all: &[&Content], scope: Scope<'_>, report: &mu
         });
     }
     ends
+}
+
+/// The tunnels from AWS sites that end at the site.
+fn vpn_tunnels(
+    site: &onprem::OnPremSite,
+    all: &[&Content],
+    scope: Scope<'_>,
+    report: &mut Report<'_>,
+) -> Vec<VpnTunnel> {
+    let Some(gateway) = &site.network.vpn_gateway else { return Vec::new() };
+    let path = Path::root().at("network").at("vpnGateway");
+    let mut tunnels = Vec::new();
+    for (other, vpn) in all.iter().filter_map(|content| match content {
+        Content::Aws(other) => other.vpn.as_ref().map(|vpn| (other, vpn)),
+        Content::OnPrem(_) => None,
+    }) {
+        for connection in vpn.connections.iter().filter(|connection| connection.to == site.name) {
+            let keys = gateway.preshared_keys.iter().find(|keys| keys.from == other.name);
+            if gateway.host.is_some() && keys.is_none() {
+                report.fault(
+                    &path.at("presharedKeys"),
+                    format!("the keys of the tunnels from `{}` are not named", other.name),
+                    format!("add {{from: {}, tunnels: [...]}}: the host must know them", other.name),
+                );
+            }
+            for (index, tunnel) in connection.tunnels.iter().enumerate() {
+                if gateway.host.is_some() && tunnel.outside_address.is_none() {
+                    report.fault(
+                        &path.at("host"),
+                        format!("nobody knows where tunnel {} of `{}` comes from", index + 1, other.name),
+                        "once AWS has made the connection, add `outsideAddress` to its tunnel; until then, leave `host` out".to_owned(),
+                    );
+                }
+                tunnels.push(VpnTunnel {
+                    from: other.name.clone(),
+                    number: index + 1,
+                    outside: tunnel.outside_address,
+                    inside: tunnel.inside_cidr,
+                    asn: vpn.amazon_asn,
+                    routing: connection.routing,
+                    negotiation: connection.negotiation.clone(),
+                    networks: vec![other.network.cidr],
+                    key: keys.and_then(|keys| keys.tunnels.get(index)).cloned(),
+                });
+            }
+        }
+    }
+    for (index, keys) in gateway.preshared_keys.iter().enumerate() {
+        if scope != Scope::Part && !tunnels.iter().any(|tunnel| tunnel.from == keys.from) {
+            report.fault(
+                &path.at("presharedKeys").at(index).at("from"),
+                format!("no VPN connection comes from an AWS site `{}`", keys.from),
+                did_you_mean(keys.from.as_str(), tunnels.iter().map(|tunnel| tunnel.from.as_str())),
+            );
+        }
+    }
+    tunnels
 }
 
 /// The repositories that the site's nodes may pull from: its own, and others' that name its account.

@@ -31,7 +31,7 @@ pub struct Lock {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Artifact {
     /// What it is: `network` (the manifest of the pod network); for sites in AWS `kubernetes` (a sysext image of kubelet,
-    /// kubeadm, kubectl and CNI plugins); for hosts on premises one of [`HOST_ARTIFACTS`].
+    /// kubeadm, kubectl and CNI plugins); for hosts on premises one of [`HOST_ARTIFACTS`], or [`CSI_NFS`].
     pub name: Name,
     /// The Kubernetes version that it serves.
     pub kubernetes: Version,
@@ -90,7 +90,7 @@ pub struct Pins {
 /// What the hosts of one on-prem site run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostPins {
-    /// The files that hosts fetch, by name: all of [`HOST_ARTIFACTS`].
+    /// The files that hosts fetch, by name: all of [`HOST_ARTIFACTS`], and [`CSI_NFS`] where there is NFS.
     pub artifacts: BTreeMap<String, Artifact>,
     /// The images of Kubernetes itself, sorted by name.
     pub images: Vec<Image>,
@@ -122,6 +122,9 @@ pub const SYSEXT: &str = "kubernetes";
 /// The images that kubeadm needs, which a lock must pin for every version that a site runs.
 pub const IMAGES: [&str; 7] =
     ["coredns", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "pause"];
+
+/// The manifest of the driver of NFS volumes, which a site with NFS needs besides.
+pub const CSI_NFS: &str = "csi-nfs";
 
 /// The files that hosts on premises fetch, which a lock must pin for every version that a site runs: single programs, the
 /// archives `cni-plugins` (unpacked into `/opt/cni/bin`) and `containerd` (unpacked into `/opt/incline`), and the manifest
@@ -237,14 +240,14 @@ impl Lock {
         }
     }
 
-    /// Picks what the hosts of an on-prem site of this version run.
+    /// Picks what the hosts of an on-prem site of this version run, with NFS or without.
     ///
     /// # Errors
     /// Everything that is not pinned.
-    pub fn host_pins(&self, version: &Version) -> Result<HostPins, Vec<Unpinned>> {
+    pub fn host_pins(&self, version: &Version, nfs: bool) -> Result<HostPins, Vec<Unpinned>> {
         let mut missing = Vec::new();
-        let without: Vec<&str> =
-            HOST_ARTIFACTS.into_iter().filter(|name| self.pinned(name, version).is_none()).collect();
+        let names = || HOST_ARTIFACTS.into_iter().chain(nfs.then_some(CSI_NFS));
+        let without: Vec<&str> = names().filter(|name| self.pinned(name, version).is_none()).collect();
         if !without.is_empty() {
             missing.push(Unpinned {
                 asked_by: AskedBy::Version,
@@ -256,10 +259,8 @@ impl Lock {
             });
         }
         let images = self.kubernetes_images(version, &mut missing);
-        let artifacts = HOST_ARTIFACTS
-            .into_iter()
-            .filter_map(|name| Some((name.to_owned(), self.pinned(name, version)?.clone())))
-            .collect();
+        let artifacts =
+            names().filter_map(|name| Some((name.to_owned(), self.pinned(name, version)?.clone()))).collect();
         if missing.is_empty() { Ok(HostPins { artifacts, images }) } else { Err(missing) }
     }
 

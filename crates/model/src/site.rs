@@ -4,7 +4,7 @@ mod aws;
 mod onprem;
 
 pub use aws::{Aws, Member, PeerOther, PeerSide, VpnEnd, ZoneSubnets};
-pub use onprem::OnPrem;
+pub use onprem::{OnPrem, VpnTunnel};
 pub(crate) use {aws::check as check_aws, onprem::check as check_onprem};
 
 use crate::fault::{Fault, Path, did_you_mean};

@@ -128,7 +128,7 @@ fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
     for step in steps.iter() {
         of_host.entry(host_of(&step.target).to_owned()).or_default().push((step.stage, step.target.clone()));
     }
-    let planned: BTreeSet<&str> = steps.iter().map(|step| step.target.as_str()).collect();
+    let planned: BTreeSet<String> = steps.iter().map(|step| step.target.clone()).collect();
     let members: Vec<String> = hosts
         .iter()
         .map(|host| target(site, &host.name, Stage::ControlPlane))
@@ -140,6 +140,13 @@ fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
             own.filter(|(stage, _)| *stage < step.stage).map(|(_, target)| target.clone()).collect();
         match step.stage {
             Stage::ControlPlane => needs.extend(members.iter().take_while(|member| **member != step.target).cloned()),
+            // Who serves storage and issues certificates comes before those that mount it.
+            Stage::Storage => {
+                let host = hosts.iter().find(|host| target(site, &host.name, step.stage) == step.target);
+                let by = host.map(|host| host.needs(step.stage)).unwrap_or_default();
+                let by = by.iter().map(|by| target(site, by, step.stage));
+                needs.extend(by.filter(|target| planned.contains(target.as_str())));
+            }
             Stage::Workers | Stage::Cluster => needs.extend(members.iter().cloned()),
             _ => {}
         }

@@ -1,19 +1,25 @@
 //! A valid on-prem site → what each of its hosts must have: `hosts/STAGE.yaml`, a list of items, rendered for each host.
 use crate::Error;
 use crate::prelude::*;
+use crate::storage;
 use crate::templates::{Templates, is_template};
+use crate::vpn;
 use incline_host::{Entry, Host, SITE};
 use incline_model::desired::Stage;
 use incline_model::fault::Path;
+use incline_model::hex;
 use incline_model::inventory::onprem::{self, Role};
 use incline_model::site::OnPrem;
 use incline_model::yaml;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// The stages of hosts, each with its templates, and who has it.
-const STAGES: [(Stage, &[&str], Who); 5] = [
+const STAGES: [(Stage, &[&str], Who); 7] = [
     (Stage::Prepare, &["hosts/prepare.yaml", "hosts/runtime.yaml"], |_, host| is_node(host)),
     (Stage::Prepare, &["hosts/prepare.yaml"], |_, host| !is_node(host)),
+    (Stage::Edge, &["hosts/vpn.yaml"], vpn::takes_part),
+    (Stage::Storage, &["hosts/storage.yaml", "hosts/nfs.yaml"], storage::takes_part),
     (
         Stage::ControlPlane,
         &["hosts/node.yaml", "hosts/control-plane.yaml", "hosts/member.yaml", "hosts/upkeep.yaml"],
@@ -31,16 +37,16 @@ const STAGES: [(Stage, &[&str], Who); 5] = [
 /// Whether a host of a site has a stage.
 type Who = fn(&OnPrem, &onprem::Host) -> bool;
 
-fn has(host: &onprem::Host, role: Role) -> bool {
+pub(crate) fn has(host: &onprem::Host, role: Role) -> bool {
     host.roles.contains(&role)
 }
 
-fn is_node(host: &onprem::Host) -> bool {
+pub(crate) fn is_node(host: &onprem::Host) -> bool {
     has(host, Role::ControlPlane) || has(host, Role::Worker)
 }
 
 /// What a node's files are rendered from, each with its name in templates.
-const FILES: [(&str, &str); 17] = [
+const FILES: [(&str, &str); 28] = [
     ("admission", "ignition/files/admission.yaml"),
     ("approveServing", "ignition/bin/approve-serving"),
     ("auditPolicy", "ignition/files/audit-policy.yaml"),
@@ -52,13 +58,27 @@ const FILES: [(&str, &str); 17] = [
     ("init", "ignition/files/kubeadm-cluster.yaml.j2"),
     ("join", "ignition/files/kubeadm-join-host.yaml.j2"),
     ("kubelet", "ignition/units/kubelet.service.j2"),
+    ("nfs", "ignition/files/nfs.conf"),
     ("registry", "ignition/files/registry.toml.j2"),
     ("servingService", "ignition/units/incline-serving.service"),
     ("servingTimer", "ignition/units/incline-serving.timer"),
     ("snapshot", "ignition/bin/etcd-snapshot-local"),
     ("snapshotService", "ignition/units/incline-snapshot.service.j2"),
     ("snapshotTimer", "ignition/units/incline-snapshot.timer.j2"),
+    ("storage", "ignition/files/storage.yaml.j2"),
+    ("tlshd", "ignition/files/tlshd.conf"),
+    ("unlockDisk", "ignition/bin/unlock-disk"),
+    ("bgpUnit", "ignition/units/incline-bgp.service"),
+    ("bird", "ignition/files/bird.conf.j2"),
+    ("links", "ignition/files/links.txt.j2"),
+    ("swanctl", vpn::CONNECTIONS),
+    ("vpnLinks", "ignition/bin/vpn-links"),
+    ("vpnRoute", "ignition/bin/vpn-route"),
+    ("vpnUnit", "ignition/units/incline-vpn.service"),
 ];
+
+/// Those of them that only the gateway of the VPN has.
+const VPN_FILES: [&str; 3] = ["bird", "links", "swanctl"];
 
 /// The names of all templates that hosts are rendered from.
 #[cfg(test)]
@@ -80,15 +100,28 @@ pub fn render_hosts(site: &OnPrem, templates: &Templates) -> Result<Vec<Host>, E
 /// What the templates of a host see.
 pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Value, Error> {
     let mut context = facts(site, host, templates)?;
+    for more in [storage::facts(site, host, templates)?, vpn::facts(site)] {
+        if let (Some(context), Value::Object(more)) = (context.as_object_mut(), more) {
+            context.extend(more);
+        }
+    }
     let mut files = serde_json::Map::new();
     for (name, file) in FILES {
-        // A site without snapshots has none of their units.
-        if name.starts_with("snapshot") && site.typed().etcd_snapshots.is_none() {
+        // A site without snapshots has none of their units, and no host but the gateway has the tunnels' files.
+        let is_of_vpn = VPN_FILES.contains(&name);
+        if (name.starts_with("snapshot") && site.typed().etcd_snapshots.is_none())
+            || (is_of_vpn && !vpn::takes_part(site, host))
+        {
             continue;
         }
         let text = if is_template(file) { templates.render(file, &context)? } else { templates.file(file)?.to_owned() };
         files.insert(name.to_owned(), text.into());
     }
+    // What the API server reads when it starts: where it changes, so does the server's manifest.
+    let read: Vec<&Value> = ["admission", "auditPolicy"].iter().filter_map(|name| files.get(*name)).collect();
+    let digest = Sha256::digest(json!(read).to_string());
+    let patch = json!({ "metadata": { "annotations": { "incline/reads": hex(&digest) } } });
+    files.insert("apiServerPatch".to_owned(), format!("{patch}\n").into());
     if let Some(context) = context.as_object_mut() {
         context.insert("files".to_owned(), files.into());
     }
@@ -102,10 +135,7 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Va
     let mirror = typed.mirror.as_str();
     let (scheme, registry) = mirror.split_once("://").unwrap_or(("https", mirror));
     let authority = registry.split('/').next().unwrap_or(registry);
-    let (mirror_host, mirror_port) = match authority.split_once(':') {
-        Some((host, port)) => (host, port.parse().unwrap_or(443)),
-        None => (authority, if scheme == "http" { 80 } else { 443 }),
-    };
+    let (mirror_host, mirror_port) = end(mirror);
     let artifacts: serde_json::Map<String, Value> = pins
         .artifacts
         .iter()
@@ -146,7 +176,7 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Va
         "taints": host.taints,
         "nodes": typed.hosts.iter().filter(|host| is_node(host)).map(|host| format!("{} {}\n", host.name, host.address)).collect::<String>(),
         "nodeLabels": typed.hosts.iter().filter(|host| is_node(host)).map(|host| (host.name.to_string(), json!(host.labels))).collect::<serde_json::Map<_, _>>(),
-        "snapshots": typed.etcd_snapshots,
+        "snapshots": typed.etcd_snapshots, "escrows": !host.disks.is_empty() || (typed.etcd_snapshots.is_some() && has(host, Role::ControlPlane)),
         "isNode": is_node(host), "mirror": { "host": mirror_host, "port": mirror_port },
         "aws": false, "bin": "/opt/incline/bin",
         "registry": registry, "registryAuthority": authority, "registryServer": format!("{scheme}://{authority}"),
@@ -154,6 +184,17 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Va
         "coredns": tag("coredns"), "etcd": tag("etcd"),
         "pause": format!("{registry}/pause:{}", tag("pause").map_or(String::new(), ToString::to_string)),
     }))
+}
+
+/// The host and the port that an address of the web leads to.
+pub(crate) fn end(url: &str) -> (&str, u16) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let usual = if scheme == "http" { 80 } else { 443 };
+    match authority.split_once(':') {
+        Some((host, port)) => (host, port.parse().unwrap_or(usual)),
+        None => (authority, usual),
+    }
 }
 
 /// A node's labels as a kubelet is given them. By the first, incline knows the nodes that it made.
@@ -213,6 +254,10 @@ fn one(
 
 /// Reads a list of items.
 fn entries(template: &str, text: &str) -> Result<Vec<Entry>, Error> {
+    // What a host has none of.
+    if lines(text).is_empty() {
+        return Ok(Vec::new());
+    }
     let broken = |cause: String| Error::NotYaml { name: template.to_owned(), cause };
     let parsed = yaml::parse(template, text)
         .map_err(|faults| broken(faults.first().map_or(String::new(), ToString::to_string)))?;

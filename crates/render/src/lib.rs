@@ -13,11 +13,14 @@ mod hosts;
 mod node;
 mod prelude;
 mod stacks;
+mod storage;
 mod templates;
+mod vpn;
 
 pub use hosts::render_hosts;
 pub use stacks::render;
 pub use templates::Templates;
+pub use vpn::{VpnDevice, render_vpn};
 
 use crate::prelude::*;
 

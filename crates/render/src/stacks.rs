@@ -290,11 +290,14 @@ mod tests {
             ("ignition/files/kubeadm-join-worker.yaml.j2", worker),
             ("ignition/units/kubelet.service.j2", control_plane),
             ("ignition/units/incline-etcd-snapshot.timer.j2", json!({ "minutes": 15 })),
+            (crate::storage::UNLOCK, json!({ "disk": { "name": "data", "device": "/dev/disk/by-id/x" } })),
             ("ignition/units/incline-data-volume.service.j2", json!({ "device": "/dev/xvdf", "mount": "/data" })),
         ];
         let host = crate::hosts::context(data_centre, &data_centre.typed().hosts[0], &templates).unwrap();
         let hosts = crate::hosts::templates().map(|name| (name, host.clone()));
-        let contexts: Vec<(&str, Value)> = contexts.into_iter().chain(hosts).collect();
+        let devices = crate::vpn::TEMPLATES.into_iter();
+        let devices = devices.map(|name| (name, crate::vpn::facts(data_centre)));
+        let contexts: Vec<(&str, Value)> = contexts.into_iter().chain(hosts).chain(devices).collect();
         let all: BTreeSet<&str> = templates.names().filter(|name| crate::templates::is_template(name)).collect();
         assert_eq!(all, contexts.iter().map(|(name, _)| *name).collect(), "every template has its context here");
         for (name, context) in contexts {

@@ -71,7 +71,7 @@ impl Templates {
 
 /// Whether a file is rendered; all others are taken as they are.
 pub(crate) fn is_template(name: &str) -> bool {
-    name.ends_with(".j2") || ["stacks/", "nodes/", "hosts/"].iter().any(|folder| name.starts_with(folder))
+    name.ends_with(".j2") || ["stacks/", "nodes/", "hosts/", "vpn/"].iter().any(|folder| name.starts_with(folder))
 }
 
 fn error(name: &str, source: minijinja::Error) -> Error {
@@ -83,6 +83,8 @@ fn escaping(name: &str) -> AutoEscape {
     match name.trim_end_matches(".j2").rsplit('.').next() {
         // A JSON string is a YAML double-quoted scalar and, without control characters, a TOML basic string.
         Some("yaml" | "json" | "toml") => AutoEscape::Json,
+        // People read it, and no program.
+        Some("md") => AutoEscape::None,
         Some("env") => AutoEscape::Custom("shell".into()),
         _ => AutoEscape::Custom("word".into()),
     }

@@ -172,35 +172,36 @@ impl Hosts {
 }
 
 impl Hosts {
-    /// Has a control-plane host let another in: the first of those that may, and answers.
+    /// Has a host give another what it needs: the first of those that may, and answers.
     async fn let_in(&self, part: &Part, entrance: &Entrance) -> Result<(&Part, Ticket), Trouble> {
         let mut reasons = Vec::new();
         for name in &entrance.by {
             let Some(by) = self.parts.get(&(part.site.clone(), name.clone())) else { continue };
-            match self.errand(by, |nonce| entrance.program(nonce, &self.who)).await {
+            let nonce = nonce();
+            match self.errand(by, &nonce, &entrance.program(&nonce, &self.who)).await {
                 Ok(Heard::Ticket(ticket)) => return Ok((by, *ticket)),
                 Ok(Heard::Failed(_, why)) => reasons.push(format!("{name}: {}", gist(&why).0)),
                 Ok(_) => reasons.push(format!("{name}: it said nothing of a ticket")),
                 Err(error) => reasons.push(format!("{name}: {error}")),
             }
         }
-        Err(Trouble::new("no control-plane host lets it in").details(reasons).hint("mend one of them first"))
+        Err(Trouble::new(entrance.what()).details(reasons).hint("mend one of them first"))
     }
 
     /// Takes a ticket back. What cannot be taken back ends by itself, a quarter of an hour after it was made.
     async fn take_back(&self, by: &Part, ticket: &Ticket) {
-        if let Err(error) = self.errand(by, |nonce| ticket.back(nonce, &self.who)).await {
+        let nonce = nonce();
+        let Some(program) = ticket.back(&nonce, &self.who) else { return };
+        if let Err(error) = self.errand(by, &nonce, &program).await {
             tracing::warn!(host = by.host.name, %error, "a ticket was not taken back");
         }
     }
 
     /// Runs a program that another host needs; what it said first.
-    async fn errand(&self, part: &Part, program: impl FnOnce(&str) -> String) -> Result<Heard, Error> {
-        let nonce = nonce();
-        let program = program(&nonce);
+    async fn errand(&self, part: &Part, nonce: &str, program: &str) -> Result<Heard, Error> {
         let connection = self.connection(part).await?;
-        let conversation = Conversation::new(&nonce, Asks::default());
-        let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, true, conversation).await?;
+        let conversation = Conversation::new(nonce, Asks::default());
+        let mut talk = Talk::start(&connection, &part.route, &self.secrets, program, true, conversation).await?;
         talk.hear().await
     }
 }

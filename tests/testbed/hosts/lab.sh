@@ -1,16 +1,19 @@
 #!/bin/sh
 # Real hosts on this machine, each in a network namespace of its own: a Debian tree under sshd, a bare busybox under
-# sshd, a machine with systemd (systemd-nspawn), or a machine with systemd and control groups of its own, as Kubernetes
-# needs them. Nothing of it reaches any network but its own.
+# sshd, a machine with systemd (systemd-nspawn), a machine with systemd and control groups of its own, as Kubernetes
+# needs them, or a virtual machine with a kernel and disks of its own. Nothing of it reaches any network but its own.
 #
-#   lab.sh tree TREE                     make the Debian tree that all hosts stand on
+#   lab.sh tree TREE                     make the Debian tree that hosts stand on
+#   lab.sh vmtree TREE                   make the tree of virtual machines, of a newer Debian
 #   lab.sh up LAB TREE KIND COUNT        make a lab: LAB/key logs in, LAB/N/root is host N's tree, LAB/N/log its sshd's log
 #   lab.sh start LAB N                   start host N (up has done so)
 #   lab.sh stop LAB N                    cut host N's power
 #   lab.sh run LAB COMMAND …             run a command where the lab's hosts can be reached
 #   lab.sh down LAB                      end all of it
 #
-# Host N has the address 10.99.1.N, whoever asks is 10.99.0.1. KIND is debian, busybox, systemd or node.
+# Host N has the address 10.99.1.N, whoever asks is 10.99.0.1. KIND is debian, busybox, systemd, node or vm. A virtual
+# machine has the disks /dev/disk/by-id/virtio-data1 and -data2, of 1 GiB, which are the files LAB/N/data1 and -data2; its
+# console is LAB/N/log.
 set -eu
 
 name() { printf 'incline-%s' "$(basename "$1")"; }
@@ -25,6 +28,18 @@ tree() {
     ln -sf /dev/null "$1/etc/systemd/system/$unit"
   done
   mkdir -p "$1/jail"
+}
+
+# A kernel with dm-crypt, an NFS server and RPC over TLS, and the tools for them.
+vmtree() {
+  mmdebstrap --quiet --variant=minbase --include=linux-image-cloud-amd64,systemd,systemd-sysv,udev,dbus,openssh-server,sudo,iproute2,procps,kmod,curl,iputils-ping,nftables,openssl,cryptsetup-bin,clevis-luks,clevis-tpm2,tang,jose,xfsprogs,e2fsprogs,age,nfs-kernel-server,nfs-common,ktls-utils,strongswan-swanctl,charon-systemd,libstrongswan-standard-plugins,bird2,apparmor,ca-certificates trixie "$1"
+  chroot "$1" useradd --create-home --shell /bin/bash --password '*' ops
+  echo 'ops ALL=(root) NOPASSWD: ALL' >"$1/etc/sudoers.d/ops"
+  rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id"
+  for unit in apt-daily.timer apt-daily-upgrade.timer ssh.socket tangd.socket nfs-server.service nfs-blkmap.service tlshd.service e2scrub_all.timer systemd-timesyncd.service strongswan.service bird.service; do
+    chroot "$1" systemctl disable "$unit" >/dev/null 2>&1 || true
+  done
+  chroot "$1" systemctl enable ssh.service systemd-networkd.service >/dev/null 2>&1
 }
 
 # What a host's sshd is told.
@@ -67,6 +82,16 @@ start() { # lab number
     echo $! >"$host/pid"
   elif [ "$kind" = node ]; then
     setsid "$0" node "$lab" "$2" </dev/null >>"$host/log" 2>&1 &
+    echo $! >"$host/pid"
+  elif [ "$kind" = vm ]; then
+    # Emulated, so that it runs wherever the tests do. A power cut loses what the guest had not flushed.
+    setsid ip netns exec "$space" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -display none -monitor none -serial stdio \
+      -kernel "$host/vmlinuz" -initrd "$host/initrd.img" -append 'root=LABEL=root rw console=ttyS0 quiet mitigations=off' \
+      -drive "file=$host/disk,if=none,id=root,format=raw" -device virtio-blk,drive=root \
+      -drive "file=$host/data1,if=none,id=data1,format=raw" -device virtio-blk,drive=data1,serial=data1 \
+      -drive "file=$host/data2,if=none,id=data2,format=raw" -device virtio-blk,drive=data2,serial=data2 \
+      -netdev tap,id=net,ifname=tap,script=no,downscript=no -device "virtio-net,netdev=net,mac=52:54:00:00:01:$(printf %02x "$2")" \
+      -device virtio-rng </dev/null >>"$host/log" 2>&1 &
     echo $! >"$host/pid"
   else
     # shellcheck disable=SC2016
@@ -165,19 +190,41 @@ up() { # lab tree kind count
     ip -n "$net" link add "v$n" type veth peer name eth0 netns "$net-$n"
     ip -n "$net" link set "v$n" master hub up
     ip -n "$net-$n" link set lo up
-    ip -n "$net-$n" address add "10.99.1.$n/16" dev eth0
+    if [ "$3" = vm ]; then
+      machine "$lab" "$n"
+    else
+      ip -n "$net-$n" address add "10.99.1.$n/16" dev eth0
+    fi
     ip -n "$net-$n" link set eth0 up
     start "$lab" "$n"
   done
   for n in $(seq 1 "$4"); do wait_for "$lab" "$n"; done
 }
 
+# Makes the disks of a virtual machine, and the bridge by which it stands in the lab's network.
+machine() { # lab number
+  host=$1/$2 space=$(name "$1")-$2
+  printf '[Match]\nName=e*\n[Network]\nAddress=10.99.1.%s/16\nLinkLocalAddressing=no\n' "$2" >"$host/root/etc/systemd/network/10-lab.network"
+  cp "$host"/root/boot/vmlinuz-* "$host/vmlinuz"
+  cp "$host"/root/boot/initrd.img-* "$host/initrd.img"
+  truncate -s 3G "$host/disk"
+  mke2fs -q -t ext4 -L root -d "$host/root" "$host/disk"
+  umount "$host/root"
+  truncate -s 1G "$host/data1" "$host/data2"
+  ip -n "$space" link add hub type bridge
+  ip -n "$space" link set hub up
+  ip -n "$space" link set eth0 master hub
+  ip -n "$space" tuntap add tap mode tap
+  ip -n "$space" link set tap master hub up
+}
+
 # Waits until a host's sshd answers.
 wait_for() { # lab number
   tries=0
+  if [ "$(cat "$1/kind")" = vm ]; then tries=-300; fi
   until ip netns exec "$(name "$1")" ssh-keyscan -T 2 "10.99.1.$2" 2>/dev/null | grep -q ssh; do
     tries=$((tries + 1))
-    if [ $tries -ge 60 ]; then
+    if [ $tries -ge 60 ] || [ ! -d "/proc/$(cat "$1/$2/pid")" ]; then
       echo "host $2 does not come up:" >&2
       tail -n 20 "$1/$2/log" >&2
       exit 1
@@ -206,6 +253,7 @@ lab=$2
 shift 2
 case "$command" in
 tree) tree "$lab" ;;
+vmtree) vmtree "$lab" ;;
 up) up "$lab" "$@" ;;
 start)
   start "$lab" "$1"
@@ -216,7 +264,7 @@ node) node "$lab" "$1" ;;
 run) exec ip netns exec "$(name "$lab")" "$@" ;;
 down) down "$lab" ;;
 *)
-  sed -n 's/^# \{0,1\}//p' "$0" | head -n 14
+  sed -n 's/^# \{0,1\}//p' "$0" | head -n 17
   exit 64
   ;;
 esac

@@ -46,6 +46,8 @@ pub(crate) struct Disk {
     pub(crate) holds: Option<String>,
     /// Its filesystem's label, or its volume's.
     pub(crate) label: Option<String>,
+    /// Its filesystem's UUID, or its volume's.
+    pub(crate) uuid: Option<String>,
 }
 
 /// What is known of a disk; `None` if it is not there.
@@ -69,6 +71,7 @@ pub(crate) fn disk(seen: &Answers, device: &Path) -> Result<Option<Disk>, String
         bytes: fact("bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
         holds,
         label: fact("LABEL"),
+        uuid: fact("UUID"),
     }))
 }
 

@@ -66,6 +66,10 @@ impl Kind for File {
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
         self.text().act(difference, act);
+        // A drop-in holds once systemd has read it.
+        if difference.is_of_content() && self.path.as_str().starts_with("/etc/systemd/system/") {
+            act.run(&["systemctl", "daemon-reload"]);
+        }
         if let Some(selinux) = &self.selinux {
             act.run(&["chcon", "-t", selinux.as_str(), "--", self.path.as_str()]);
         }

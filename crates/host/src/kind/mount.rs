@@ -21,7 +21,7 @@ emit mounts 0 0 "$(cat /proc/self/mountinfo)$NL--$NL$fstab""#,
     aside: false,
 };
 
-/// What a source that is named by label or UUID is now.
+/// What a source that is named by label or UUID is now; a volume of the device mapper by both of its names.
 const SOURCE: Topic = Topic {
     name: "source",
     program: r#"
@@ -32,7 +32,25 @@ for source; do
   /dev/*) real=$(readlink -f -- "$source") ;;
   *) real=$source ;;
   esac
+  if [ -e "/sys/class/block/${real##*/}/dm/name" ]; then
+    read -r mapped <"/sys/class/block/${real##*/}/dm/name"
+    real=$real$NL/dev/mapper/$mapped
+  fi
   emit source "$i" 0 "$real"
+  i=$((i + 1))
+done"#,
+    split: None,
+    aside: false,
+};
+
+/// Whether there is anything in the folder that would be mounted upon.
+const BELOW: Topic = Topic {
+    name: "below",
+    program: r#"
+for folder; do
+  status=1
+  for file in "$folder"/* "$folder"/.[!.]*; do if [ -e "$file" ]; then status=0; fi; done
+  emit below "$i" "$status" ''
   i=$((i + 1))
 done"#,
     split: None,
@@ -55,6 +73,9 @@ pub struct Mount {
     /// What mounts it after a boot.
     #[serde(default)]
     pub by: By,
+    /// Units that must have come up before it: what opens the volume, what encrypts the way to the server.
+    #[serde(default)]
+    pub after: Vec<UnitName>,
 }
 
 /// What mounts after a boot.
@@ -92,21 +113,52 @@ impl Mount {
         self.options.iter().map(Word::as_str).collect::<Vec<_>>().join(",")
     }
 
+    fn is_of_network(&self) -> bool {
+        self.source.as_str().contains(":/")
+    }
+
     fn unit(&self) -> Text<'_> {
         let path = Path::below("/etc/systemd/system", UnitName::of_mount(&self.path));
         // A percent sign is systemd's own; a path with spaces stands as it is.
         let (what, at) = (self.source.as_str().replace('%', "%%"), self.path.as_str().replace('%', "%%"));
-        let network = if self.source.as_str().contains(":/") {
-            "After=network-online.target\nWants=network-online.target\n"
+        let after: String = self.after.iter().map(|unit| format!("Requires={unit}\nAfter={unit}\n")).collect();
+        let (order, timeout, install) = if self.is_of_network() {
+            // Whoever comes first waits for the server; nothing else does.
+            let order = "DefaultDependencies=no\nAfter=network-online.target\nWants=network-online.target\nConflicts=umount.target\nBefore=umount.target\n";
+            (order, "TimeoutSec=30\n", "")
+        } else if self.after.is_empty() {
+            ("", "", "\n[Install]\nWantedBy=multi-user.target\n")
         } else {
-            ""
+            // Not before local-fs.target, as others: what it comes after may need the network, and nobody could log in until then.
+            let order = "DefaultDependencies=no\nConflicts=umount.target\nBefore=umount.target\n";
+            (order, "", "\n[Install]\nWantedBy=multi-user.target\n")
         };
         let text = format!(
-            "[Unit]\nDescription=Mount {at}\n{network}\n[Mount]\nWhat={what}\nWhere={at}\nType={}\nOptions={}\n\n[Install]\nWantedBy=multi-user.target\n",
+            "[Unit]\nDescription=Mount {at}\n{order}{after}\n[Mount]\nWhat={what}\nWhere={at}\nType={}\nOptions={}\n{timeout}{install}",
             self.kind,
             self.options()
         );
         Text::of_root(path, text)
+    }
+
+    /// What mounts a network's filesystem when it is first asked for, and again if that failed: a mount unit alone tries once, and
+    /// after a power cut its server may take longer to come up.
+    fn automount(&self) -> Option<Text<'_>> {
+        self.is_of_network().then(|| {
+            let at = self.path.as_str().replace('%', "%%");
+            let text = format!(
+                "[Unit]\nDescription=Mount {at} when it is asked for\nDefaultDependencies=no\nConflicts=umount.target\nBefore=umount.target\n\n\
+                 [Automount]\nWhere={at}\n\n[Install]\nWantedBy=multi-user.target\n"
+            );
+            Text::of_root(Path::below("/etc/systemd/system", self.starter()), text)
+        })
+    }
+
+    /// The unit that is enabled.
+    fn starter(&self) -> String {
+        let mount = UnitName::of_mount(&self.path);
+        let stem = mount.as_str().trim_end_matches(".mount");
+        if self.is_of_network() { format!("{stem}.automount") } else { mount.to_string() }
     }
 
     fn line(&self) -> String {
@@ -128,8 +180,12 @@ impl Kind for Mount {
     fn ask(&self, asks: &mut Asks) {
         asks.ask(&MOUNTS, &["all"]);
         asks.ask(&SOURCE, &[self.source.as_str()]);
+        asks.ask(&BELOW, &[self.path.as_str()]);
         if self.by == By::Unit {
             self.unit().ask(asks);
+            if let Some(automount) = self.automount() {
+                automount.ask(asks);
+            }
         }
     }
 
@@ -137,7 +193,17 @@ impl Kind for Mount {
         let text = known!(seen.get(&MOUNTS, &["all"])).text();
         let (mounted, fstab) = text.split_once("\n--\n").unwrap_or((text.as_str(), ""));
         let mut difference = match self.by {
-            By::Unit => known!(self.unit().compare(seen)),
+            By::Unit => {
+                let mut difference = known!(self.unit().compare(seen));
+                if let Some(automount) = self.automount() {
+                    let its = known!(automount.compare(seen));
+                    difference.properties.extend(its.properties.into_iter().map(|mut change| {
+                        change.path = format!("automount.{}", change.path);
+                        change
+                    }));
+                }
+                difference
+            }
             By::Fstab => {
                 let mut difference = Difference::default();
                 let mine = |line: &&str| {
@@ -157,13 +223,23 @@ impl Kind for Mount {
             let mut before = before.split(' ').skip(4);
             let (at, options) = (decoded(before.next()?), before.next()?.to_owned());
             let mut after = after.split(' ');
-            (at == self.path.as_str()).then(|| Mounted {
+            // Below a network's filesystem lies what mounts it when it is asked for.
+            (at == self.path.as_str() && !after.clone().any(|word| word == "autofs")).then(|| Mounted {
                 kind: after.next().unwrap_or("").to_owned(),
                 source: decoded(after.next().unwrap_or("")),
                 options,
             })
         });
         match is.next_back() {
+            None if known!(seen.get(&BELOW, &[self.path.as_str()])).is_yes() => {
+                return Judgement::Refused {
+                    cause: format!(
+                        "nothing is mounted at {}, and there are files in it that a mount would hide",
+                        self.path
+                    ),
+                    hint: "move them away, or name another place".to_owned(),
+                };
+            }
             None => difference.add("mounted", Some(false.into()), Some(true.into())),
             Some(is) => {
                 difference.missing = false;
@@ -172,7 +248,7 @@ impl Kind for Mount {
                     difference.add("mounted.type", Some(is.kind.into()), Some(self.kind.as_str().into()));
                 }
                 let real = known!(seen.get(&SOURCE, &[self.source.as_str()])).text();
-                if is.source != self.source.as_str() && is.source != real {
+                if is.source != self.source.as_str() && !real.lines().any(|name| name == is.source) {
                     difference.add("mounted.source", Some(is.source.into()), Some(self.source.as_str().into()));
                 }
                 let wants_ro = self.options.iter().any(|option| option.as_str() == "ro");
@@ -190,13 +266,20 @@ impl Kind for Mount {
             By::Unit => {
                 let name = UnitName::of_mount(&self.path);
                 self.unit().act(difference, act);
-                act.script("run systemctl daemon-reload\nrun systemctl enable \"$1\"", &[name.as_str()]);
+                if let Some(automount) = self.automount() {
+                    automount.act(&difference.below("automount."), act);
+                }
+                // Which makes systemd read its files, too.
+                act.run(&["systemctl", "enable", &self.starter()]);
                 if !difference
                     .properties
                     .iter()
                     .all(|change| matches!(change.path.as_str(), "mode" | "owner" | "group"))
                 {
-                    act.script("systemctl reset-failed \"$1\"\nrun systemctl restart \"$1\"", &[name.as_str()]);
+                    act.script(
+                        "started stop \"$1\"\nstarted restart \"$2\"\nstarted start \"$1\"",
+                        &[name.as_str(), &self.starter()],
+                    );
                 }
             }
             By::Fstab => {
@@ -220,13 +303,23 @@ settle /etc/fstab 0644 root root"#,
         }
     }
 
+    fn after(&self) -> &[UnitName] {
+        &self.after
+    }
+
     fn undo(&self) -> Option<Item> {
         if self.by == By::Fstab {
             return None;
         }
         let file = self.unit().path;
         let (name, path) = (UnitName::of_mount(&self.path), shell(file.as_str()));
-        let script = format!("systemctl disable --now {}; rm -f {path}; systemctl daemon-reload", shell(name.as_str()));
+        let starter = shell(&self.starter());
+        let automount =
+            self.automount().map_or(String::new(), |automount| format!(" {}", shell(automount.path.as_str())));
+        let script = format!(
+            "systemctl disable --now {starter} {}; rm -f {path}{automount}; systemctl daemon-reload",
+            shell(name.as_str())
+        );
         Command::removal(format!("unmount {}", self.path), script, file.as_str()).map(Item::Command)
     }
 

@@ -111,16 +111,10 @@ impl Kind for Package {
         act.script(
             r#"
 if has apt-get; then
-  DEBIAN_FRONTEND=noninteractive
-  export DEBIAN_FRONTEND
-  if [ -n "$4" ]; then run apt-get -y -q --allow-change-held-packages -o DPkg::Lock::Timeout=120 remove -- "$1"
+  if [ -n "$4" ]; then apt_get remove -- "$1" || fail "apt-get remove failed ($?)$NL$out"
   elif [ -n "$5" ]; then
     out=$(apt-mark unhold "$1" 2>&1 3<&- 9>&-)
-    if ! out=$(apt-get -y -q --no-install-recommends --allow-downgrades -o DPkg::Lock::Timeout=120 install -- "$1${2:+=$2}" 2>&1 3<&- 9>&-); then
-      # The lists may be old, or none; then once more with new ones.
-      run apt-get -q update
-      run apt-get -y -q --no-install-recommends --allow-downgrades -o DPkg::Lock::Timeout=120 install -- "$1${2:+=$2}"
-    fi
+    apt_install "$1${2:+=$2}"
   fi
   if [ -z "$4" ]; then if [ -n "$3" ]; then run apt-mark hold "$1"; else run apt-mark unhold "$1"; fi; fi
 elif has dnf; then

@@ -4,7 +4,7 @@ use super::{Absent, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks};
 use crate::prelude::*;
-use crate::secret::Secrets;
+use crate::secret::{Secret, Secrets};
 use crate::words::{Account, Mode, Path, root};
 use incline_model::inventory::SecretSource;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ pub struct SecretFile {
     pub path: Path,
     /// Where the machine that runs incline finds its content.
     pub secret: SecretSource,
+    /// Text before and after the secret, which stands in quotes between them. Default: none; the file is the secret itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub around: Option<(String, String)>,
     /// Its permissions. Default: `0600`.
     #[serde(default = "owner_alone")]
     pub mode: Mode,
@@ -31,6 +34,19 @@ pub struct SecretFile {
 
 fn owner_alone() -> Mode {
     Mode(0o600)
+}
+
+impl SecretFile {
+    /// What the file holds.
+    fn content(&self, secrets: &Secrets) -> Result<Secret, String> {
+        let secret = secrets.get(&self.secret).ok_or_else(|| "its secret is not known here".to_owned())?;
+        let Some((before, after)) = &self.around else { return Ok(secret.clone()) };
+        let inner = secret.expose().trim_ascii_end();
+        if inner.iter().any(|byte| byte.is_ascii_control() || b"\"\\".contains(byte)) {
+            return Err("its secret cannot stand in quotes: it has a quote, a backslash or a line break".to_owned());
+        }
+        Ok(Secret::new([before.as_bytes(), inner, after.as_bytes()].concat()))
+    }
 }
 
 impl Kind for SecretFile {
@@ -52,9 +68,7 @@ impl Kind for SecretFile {
             }
             Some(stat) if stat.kind == "file" => {
                 compare_ownership(&mut difference, &stat, self.mode, &self.owner, &self.group);
-                let Some(secret) = secrets.get(&self.secret) else {
-                    return Judgement::Unknown("its secret is not known here".to_owned());
-                };
+                let secret = known!(self.content(secrets));
                 let is = known!(seen.get(&KEYED, &[self.path.as_str()])).text();
                 if is.split(' ').next() != Some(secret.keyed(&seen.nonce).as_str()) {
                     difference.add("content", Some("(another secret)".into()), Some("(secret)".into()));
@@ -67,7 +81,10 @@ impl Kind for SecretFile {
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {
         if difference.is_of_content() {
-            act.put_secret(&self.path, self.mode, &self.owner, &self.group, &self.secret);
+            match self.content(act.secrets) {
+                Ok(secret) => act.put_private(&self.path, self.mode, &self.owner, &self.group, secret),
+                Err(why) => act.call("fail", &[&why]),
+            }
         } else {
             act.ownership(&self.path, self.mode, &self.owner, &self.group, difference);
         }

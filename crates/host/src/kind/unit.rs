@@ -125,7 +125,9 @@ impl Kind for Unit {
         if let (Some(text), false) = (self.text(), self.masked) {
             text.act(difference, act);
         }
-        if difference.is_of_content() || difference.has("loaded") || difference.has("masked") {
+        // To enable it makes systemd read its files anyway.
+        let is_enabled_now = self.enabled == Some(true) && difference.has("enabled");
+        if (difference.is_of_content() || difference.has("loaded") || difference.has("masked")) && !is_enabled_now {
             act.run(&["systemctl", "daemon-reload"]);
         }
         if let (Some(enabled), true) = (self.enabled, difference.has("enabled")) {
@@ -133,10 +135,7 @@ impl Kind for Unit {
         }
         if difference.has("running") {
             let runs = self.running == Some(true) && !self.masked;
-            act.script(
-                "systemctl reset-failed \"$1\"\nrun systemctl \"$2\" \"$1\"",
-                &[name, if runs { "restart" } else { "stop" }],
-            );
+            act.script("started \"$2\" \"$1\"", &[name, if runs { "restart" } else { "stop" }]);
         }
     }
 

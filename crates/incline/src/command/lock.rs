@@ -87,9 +87,9 @@ fn status(common: &Common, lock: &Lock) -> Result<Exit, Failure> {
             Content::Aws(site) => lock
                 .pins(&site.kubernetes.version, &site.region)
                 .map(|pins| format!("Kubernetes {} and {} are", site.kubernetes.version, pins.ami.id.as_str())),
-            Content::OnPrem(site) => {
-                lock.host_pins(&site.kubernetes.version).map(|_| format!("Kubernetes {} is", site.kubernetes.version))
-            }
+            Content::OnPrem(site) => lock
+                .host_pins(&site.kubernetes.version, site.nfs.is_some())
+                .map(|_| format!("Kubernetes {} is", site.kubernetes.version)),
         };
         let name = inventory.content.name();
         match pinned {

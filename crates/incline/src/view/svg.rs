@@ -341,6 +341,7 @@ fn role_name(role: Role) -> &'static str {
         Role::ControlPlane => "control plane",
         Role::Worker => "worker",
         Role::NfsServer => "NFS server",
+        Role::VpnGateway => "VPN gateway",
     }
 }
 

@@ -32,6 +32,9 @@ pub struct OnPremSite {
     /// Snapshots of etcd on the control-plane hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etcd_snapshots: Option<EtcdSnapshots>,
+    /// How the hosts' disks are encrypted: all of them, whatever they are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_encryption: Option<DiskEncryption>,
     /// NFS storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nfs: Option<Nfs>,
@@ -75,6 +78,24 @@ pub struct VpnGateway {
     /// Its AS number, for BGP.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub asn: u32,
+    /// The host that is the gateway, with the role `vpnGateway`. Without it, the gateway is somebody else's device; `incline
+    /// vpn-config` says what it must be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Name>,
+    /// Where the machine that runs incline finds the tunnels' pre-shared keys, for a gateway that is a host.
+    #[serde(default)]
+    pub preshared_keys: Vec<VpnKeys>,
+}
+
+/// The pre-shared keys of the tunnels from an AWS site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct VpnKeys {
+    /// The AWS site.
+    pub from: Name,
+    /// The keys of its two tunnels, in their order.
+    #[schemars(length(min = 2, max = 2))]
+    pub tunnels: Vec<SecretSource>,
 }
 
 /// How hosts are reached.
@@ -170,6 +191,19 @@ pub struct Host {
     /// Taints of its node.
     #[serde(default)]
     pub taints: Vec<Taint>,
+    /// NFS exports that it mounts itself. Pods need none of it: they get theirs by the storage class.
+    #[serde(default)]
+    pub nfs_mounts: Vec<NfsMount>,
+}
+
+/// An NFS export that a host mounts itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NfsMount {
+    /// The export, by its directory on the server.
+    pub export: AbsolutePath,
+    /// Where it is mounted.
+    pub at: AbsolutePath,
 }
 
 /// What a host does.
@@ -182,6 +216,8 @@ pub enum Role {
     Worker,
     /// Serves NFS.
     NfsServer,
+    /// Ends the VPN tunnels from AWS.
+    VpnGateway,
 }
 
 /// A disk that incline may take. What it holds is never formatted away.
@@ -194,17 +230,21 @@ pub struct Disk {
     pub id: DiskId,
     /// What it is for.
     pub purpose: DiskPurpose,
+    /// Its size in GiB: a smaller one is refused. A local volume is offered with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub size_gib: Option<u32>,
 }
 
 /// What a disk is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum DiskPurpose {
-    /// etcd's data.
+    /// etcd's data, at `/var/lib/etcd`.
     Etcd,
-    /// A local persistent volume.
+    /// A local persistent volume, at `/var/lib/incline/volumes/NAME`.
     LocalVolume,
-    /// NFS exports.
+    /// NFS exports, at `/srv/NAME`.
     Nfs,
 }
 
@@ -261,7 +301,7 @@ pub struct Nfs {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Export {
-    /// The directory on the server.
+    /// The directory on the server, on one of its disks: `/srv/NAME`, or below it.
     pub path: AbsolutePath,
     /// The storage class that hands it out.
     pub storage_class: Name,
@@ -290,8 +330,6 @@ pub struct LocalStorage {
     /// The filesystem.
     #[serde(default)]
     pub filesystem: Filesystem,
-    /// How disks are unlocked and recovered.
-    pub encryption: DiskEncryption,
 }
 
 /// A filesystem.

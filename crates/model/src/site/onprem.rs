@@ -1,20 +1,52 @@
 //! A valid on-prem site, and everything that must hold inside one inventory of `kind: OnPremSite`.
 use super::Report;
 use crate::fault::Path;
+use crate::inventory::SecretSource;
+use crate::inventory::aws::{Negotiation, Routing};
 use crate::inventory::onprem::{DiskPurpose, Host, OnPremSite, Role, VirtualServerMode};
 use crate::lock::HostPins;
 use crate::prelude::*;
+use crate::scalar::{Address, Cidr, Name};
 
 /// A valid on-prem site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OnPrem {
     typed: OnPremSite,
     pins: HostPins,
+    tunnels: Vec<VpnTunnel>,
+}
+
+/// A VPN tunnel from an AWS site of the estate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VpnTunnel {
+    /// The AWS site.
+    pub from: Name,
+    /// Which of its two tunnels: 1 or 2.
+    pub number: usize,
+    /// The address of AWS's end, once it is known.
+    pub outside: Option<Address>,
+    /// The tunnel's own addresses: AWS has the first, this end the second.
+    pub inside: Cidr,
+    /// The AS number of AWS's end.
+    pub asn: u32,
+    /// How routes are learnt.
+    pub routing: Routing,
+    /// How it is negotiated.
+    pub negotiation: Negotiation,
+    /// The AWS site's networks.
+    pub networks: Vec<Cidr>,
+    /// Where its pre-shared key is found, on the machine that runs incline.
+    pub key: Option<SecretSource>,
 }
 
 impl OnPrem {
-    pub(crate) fn new(typed: OnPremSite, pins: HostPins) -> Self {
-        Self { typed, pins }
+    pub(crate) fn new(typed: OnPremSite, pins: HostPins, tunnels: Vec<VpnTunnel>) -> Self {
+        Self { typed, pins, tunnels }
+    }
+
+    /// The tunnels that end here, by AWS site and number.
+    pub fn tunnels(&self) -> &[VpnTunnel] {
+        &self.tunnels
     }
 
     /// What its hosts run, pinned by digest.
@@ -91,6 +123,23 @@ pub(crate) fn check(site: &OnPremSite, report: &mut Report<'_>) {
             "the API's virtual address belongs to the F5".to_owned(),
         );
     }
+    let gateway = site.network.vpn_gateway.as_ref().and_then(|gateway| gateway.host.as_ref());
+    let path = root.at("network").at("vpnGateway").at("host");
+    if let Some(name) = gateway {
+        report.known(&path, "host", name.as_str(), site.hosts.iter().map(|host| host.name.as_str()));
+    }
+    for (index, host) in site.hosts.iter().enumerate() {
+        let (has, is) = (host.roles.contains(&Role::VpnGateway), gateway == Some(&host.name));
+        if has != is {
+            let cause =
+                if has { "has the role `vpnGateway` and is not" } else { "has not the role `vpnGateway` and is" };
+            report.fault(
+                &hosts.at(index).at("roles"),
+                format!("`{}` {cause} the host of `network.vpnGateway`", host.name),
+                "name it in both places, or in neither".to_owned(),
+            );
+        }
+    }
     storage(site, report);
     f5(site, report);
 }
@@ -112,6 +161,13 @@ fn host(site: &OnPremSite, host: &Host, path: &Path, report: &mut Report<'_>) {
         host.disks.iter().enumerate().map(|(i, disk)| (path.at("disks").at(i).at("name"), disk.name.as_str())),
     );
     for (index, disk) in host.disks.iter().enumerate() {
+        if disk.purpose == DiskPurpose::LocalVolume && disk.size_gib.is_none() {
+            report.fault(
+                &path.at("disks").at(index),
+                format!("the size of the local volume `{}` is not known", disk.name),
+                "add `sizeGib`: the volume is offered to workloads with it".to_owned(),
+            );
+        }
         let (needed, role) = match disk.purpose {
             DiskPurpose::Etcd => (Role::ControlPlane, "controlPlane"),
             DiskPurpose::LocalVolume => (Role::Worker, "worker"),
@@ -125,6 +181,30 @@ fn host(site: &OnPremSite, host: &Host, path: &Path, report: &mut Report<'_>) {
             );
         }
     }
+    if host.disks.iter().filter(|disk| disk.purpose == DiskPurpose::Etcd).count() > 1 {
+        report.fault(
+            &path.at("disks"),
+            "more than one disk is for etcd".to_owned(),
+            "etcd's data lies on one".to_owned(),
+        );
+    }
+    let exports = || site.nfs.iter().flat_map(|nfs| &nfs.exports);
+    for (index, mount) in host.nfs_mounts.iter().enumerate() {
+        let path = path.at("nfsMounts").at(index);
+        report.known(&path.at("export"), "export", mount.export.as_str(), exports().map(|export| export.path.as_str()));
+        let open = |cidr: &crate::scalar::Cidr| cidr.contains_address(&host.address);
+        if exports().any(|export| export.path == mount.export && !export.clients.iter().any(open)) {
+            report.fault(
+                &path.at("export"),
+                format!("the export {} is not open to {}", mount.export, host.address),
+                "add the host's network to its `clients`".to_owned(),
+            );
+        }
+    }
+    report.unique(
+        "the mount",
+        host.nfs_mounts.iter().enumerate().map(|(i, mount)| (path.at("nfsMounts").at(i).at("at"), mount.at.as_str())),
+    );
     report.labels(&path.at("labels"), host.labels.keys());
     report.unique(
         "the taint",
@@ -159,8 +239,29 @@ fn storage(site: &OnPremSite, report: &mut Report<'_>) {
                 .enumerate()
                 .map(|(i, export)| (path.at("exports").at(i).at("path"), export.path.as_str())),
         );
+        let server = site.hosts.iter().find(|host| host.name == nfs.server);
         for (index, export) in nfs.exports.iter().enumerate() {
             let path = path.at("exports").at(index);
+            let disks: Vec<String> = server
+                .iter()
+                .flat_map(|host| &host.disks)
+                .filter(|disk| disk.purpose == DiskPurpose::Nfs)
+                .map(|disk| format!("/srv/{}", disk.name))
+                .collect();
+            let lies_on = |disk: &String| {
+                export
+                    .path
+                    .as_str()
+                    .strip_prefix(disk.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            if !disks.is_empty() && !disks.iter().any(lies_on) {
+                report.fault(
+                    &path.at("path"),
+                    format!("{} lies on none of the encrypted disks of `{}`", export.path, nfs.server),
+                    format!("choose a directory at or below {}", disks.join(", ")),
+                );
+            }
             classes.push((path.at("storageClass"), export.storage_class.as_str()));
             for (i, cidr) in export.clients.iter().enumerate() {
                 if cidr.is_public() {
@@ -173,19 +274,12 @@ fn storage(site: &OnPremSite, report: &mut Report<'_>) {
             }
         }
     }
-    let local_disks =
-        site.hosts.iter().flat_map(|host| &host.disks).any(|disk| disk.purpose == DiskPurpose::LocalVolume);
+    let disks = || site.hosts.iter().flat_map(|host| &host.disks);
+    let local_disks = disks().any(|disk| disk.purpose == DiskPurpose::LocalVolume);
     match &site.local_storage {
         Some(local) => {
             let path = root.at("localStorage");
             classes.push((path.at("storageClass"), local.storage_class.as_str()));
-            if local.encryption.tang.is_empty() && !local.encryption.tpm2 {
-                report.fault(
-                    &path.at("encryption"),
-                    "nothing unlocks the disks at boot",
-                    "name `tang` servers, or `tpm2: true`".to_owned(),
-                );
-            }
             if !local_disks {
                 report.fault(
                     &path,
@@ -196,10 +290,23 @@ fn storage(site: &OnPremSite, report: &mut Report<'_>) {
         }
         None if local_disks => report.fault(
             &root.at("hosts"),
-            "there are disks of purpose `localVolume` and nothing says how they are encrypted",
+            "there are disks of purpose `localVolume`, and no storage class hands them out",
             "add `localStorage`".to_owned(),
         ),
         None => {}
+    }
+    match &site.disk_encryption {
+        Some(encryption) if encryption.tang.is_empty() && !encryption.tpm2 => report.fault(
+            &root.at("diskEncryption"),
+            "nothing unlocks the disks at boot",
+            "name `tang` servers, or `tpm2: true`".to_owned(),
+        ),
+        None if disks().next().is_some() => report.fault(
+            &root.at("hosts"),
+            "there are disks, and nothing says how they are encrypted",
+            "add `diskEncryption`".to_owned(),
+        ),
+        _ => {}
     }
     report.unique("the storage class", classes);
 }

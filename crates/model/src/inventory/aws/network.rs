@@ -1,7 +1,7 @@
 //! The network of an AWS site: VPC, subnets, endpoints, peering, VPN.
 use crate::inventory::SecretKey;
 use crate::prelude::*;
-use crate::scalar::{AccountId, Arn, Cidr, Name, Region, VpcId};
+use crate::scalar::{AccountId, Address, Arn, Cidr, Name, Region, VpcId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +217,10 @@ pub struct Tunnel {
     pub inside_cidr: Cidr,
     /// Where the pre-shared key lies in Secrets Manager.
     pub preshared_key: SecretKey,
+    /// The address of AWS's end. AWS chooses it when it makes the connection, and keeps it for as long as that lives
+    /// (`aws ec2 describe-vpn-connections`); the on-prem end must be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside_address: Option<Address>,
 }
 
 /// How a tunnel is negotiated; the defaults allow IKEv2 with AES-256-GCM alone

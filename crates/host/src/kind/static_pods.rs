@@ -1,0 +1,129 @@
+//! The static pods of a control-plane host: what kubeadm would make of its configuration, beside what the kubelet runs
+//! (<https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-reconfigure/>).
+use super::{Difference, Judgement, Kind, TextChange, known};
+use crate::act::Act;
+use crate::ask::{Answers, Asks, Topic};
+use crate::prelude::*;
+use crate::secret::Secrets;
+use incline_model::plan::Impact;
+use serde::{Deserialize, Serialize};
+
+/// What kubeadm would make, and what is: pairs of manifests, parts set apart by a record separator. Words: the configuration and the
+/// patch of the API server as they must be, which the host may not have yet.
+const MANIFESTS: Topic = Topic {
+    name: "staticpods",
+    program: r#"
+if ! has kubeadm || ! [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || [ -e /var/lib/incline/joining ]; then
+  emit staticpods "$i" 1 ''
+  return
+fi
+would=/run/incline.would.$$
+mkdir -p "$would/patches"
+printf '%s' "$1" | sed "s,/etc/incline/kubeadm/patches,$would/patches," >"$would/config"
+printf '%s' "$2" >"$would/patches/kube-apiserver+merge.yaml"
+out=$(KUBEADM_INIT_DRYRUN_DIR=$would $T kubeadm init phase control-plane all --dry-run --config "$would/config" 2>&1 3<&- 9>&-)
+status=$?
+separator=$(printf '\036')
+text=$(kubeadm version -o short)
+if [ "$status" -eq 0 ]; then
+  for name in kube-apiserver kube-controller-manager kube-scheduler; do
+    text="$text$separator$name$separator$(cat "$would/$name.yaml")$separator$(cat "/etc/kubernetes/manifests/$name.yaml")"
+  done
+else
+  text="$text$separator$(sed -n 's/^ *image: .*://p' /etc/kubernetes/manifests/kube-apiserver.yaml)$separator$out"
+fi
+rm -rf "$would"
+emit staticpods "$i" 0 "$text""#,
+    split: None,
+    aside: false,
+};
+
+/// The static pods of a control-plane host: API server, controller manager and scheduler. etcd's is made when it joins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct StaticPods {
+    /// kubeadm's configuration, as it stands in `/etc/incline/kubeadm/init.yaml`.
+    pub config: String,
+    /// What is merged into the API server's manifest: by it, the server starts again when a file that it reads at its start changes.
+    pub patch: String,
+}
+
+impl Kind for StaticPods {
+    fn subject(&self) -> String {
+        "/etc/kubernetes/manifests".to_owned()
+    }
+
+    fn ask(&self, asks: &mut Asks) {
+        asks.ask(&MANIFESTS, &[&self.config, &self.patch]);
+    }
+
+    fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
+        let mut difference = Difference::default();
+        let answer = known!(seen.get(&MANIFESTS, &[&self.config, &self.patch]));
+        // Before kubeadm has been here, it makes them of this very configuration.
+        if !answer.is_yes() {
+            return Judgement::Same;
+        }
+        let text = answer.text();
+        let mut parts = text.trim_end().split('\u{1e}');
+        let kubeadm = parts.next().unwrap_or_default();
+        let parts: Vec<&str> = parts.collect();
+        if let [is, why] = parts.as_slice() {
+            // A kubeadm of another version takes no such configuration: it is replaced first.
+            if self.config.contains(&format!("kubernetesVersion: \"{kubeadm}\"")) {
+                return Judgement::Unknown(format!("kubeadm cannot say what it would make: {}", why.trim()));
+            }
+            difference.add("version", Some((*is).into()), Some("that of the configuration".into()));
+            return difference.judged();
+        }
+        for three in parts.chunks(3) {
+            let [name, would, is] = three else { continue };
+            if would.trim_end() != is.trim_end() {
+                difference.add(name, Some("made of other settings".into()), Some("made of these".into()));
+                difference.texts.push(TextChange {
+                    path: format!("/etc/kubernetes/manifests/{name}.yaml"),
+                    before: Some(format!("{}\n", is.trim_end())),
+                    after: format!("{}\n", would.trim_end()),
+                });
+            }
+        }
+        difference.judged()
+    }
+
+    fn act(&self, _: &Difference, act: &mut Act<'_>) {
+        act.script(RECONFIGURE, &[]);
+    }
+
+    fn impact(&self, _: &Difference) -> Impact {
+        Impact::InPlace
+    }
+
+    fn stays(&self) -> bool {
+        false
+    }
+}
+
+/// The kubelet starts each pod anew whose manifest changes; the next host's turn comes when this one's API is ready again.
+const RECONFIGURE: &str = r#"
+config=/etc/incline/kubeadm/init.yaml
+before=$(sha256sum /etc/kubernetes/manifests/*.yaml)
+old=
+for name in kube-apiserver kube-controller-manager kube-scheduler; do old="$old $name:$(pidof "$name")"; done
+run kubeadm init phase control-plane all --config "$config"
+for name in kube-apiserver kube-controller-manager kube-scheduler; do
+  was=$(printf '%s\n' "$before" | grep "/$name.yaml\$")
+  if [ "$was" = "$(sha256sum "/etc/kubernetes/manifests/$name.yaml")" ]; then continue; fi
+  tries=0
+  while now=$(pidof "$name") || now=; [ -z "$now" ] || case "$old " in *" $name:$now "*) true ;; *) false ;; esac; do
+    tries=$((tries + 1))
+    if [ "$tries" -ge 180 ]; then fail "$name was not started again within three minutes; crictl logs and the kubelet's journal say why"; fi
+    sleep 1
+  done
+done
+tries=0
+until kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /readyz >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  if [ "$tries" -ge 120 ]; then fail 'the API is not ready, two minutes after it was given its new settings'; fi
+  sleep 1
+done
+run kubeadm init phase upload-config kubeadm --config "$config""#;

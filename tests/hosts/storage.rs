@@ -1,0 +1,252 @@
+//! Encrypted disks and NFS, for real: virtual machines with kernels and disks of their own, a tang server beside them.
+use super::*;
+use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
+
+/// Two machines, what gives them their keys, and who may recover them.
+struct Site {
+    lab: Lab,
+    tang: Option<Child>,
+    thumbprint: String,
+    recipient: String,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.tang(false);
+    }
+}
+
+const TANG: &str = "10.99.0.1:7500";
+/// How long a machine that is emulated may take for what a service does at boot.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+impl Site {
+    fn up() -> Option<Self> {
+        let alone = alone();
+        let lab = Lab::up("vm", 2)?;
+        let folder = lab.path("tang");
+        std::fs::create_dir(&folder).unwrap();
+        succeeded(&Command::new("/usr/libexec/tangd-keygen").arg(&folder).output().unwrap(), "tang's keys are made");
+        let keys = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let signing = keys.into_iter().find(|key| std::fs::read_to_string(key).unwrap().contains("verify")).unwrap();
+        let thumbprint = Command::new("jose").args(["jwk", "thp", "-a", "S256", "-i"]).arg(signing).output().unwrap();
+        let identity = lab.path("identity");
+        let age = testbed("hosts/debian").join("usr/bin");
+        succeeded(&Command::new(age.join("age-keygen")).arg("-o").arg(&identity).output().unwrap(), "age-keygen");
+        let recipient = Command::new(age.join("age-keygen")).arg("-y").arg(&identity).output().unwrap();
+        let (thumbprint, recipient) = (stdout(&thumbprint).trim().to_owned(), stdout(&recipient).trim().to_owned());
+        let mut site = Self { lab, tang: None, thumbprint, recipient, _alone: alone };
+        site.tang(true);
+        site.inventory("");
+        let templates = |name: &str| root().join("templates/hosts").join(name);
+        for name in ["storage.yaml", "nfs.yaml"] {
+            std::fs::copy(templates(name), site.lab.path("templates/hosts").join(name)).unwrap();
+        }
+        // Their tree has age already.
+        let prepare = site.lab.path("templates/hosts/prepare.yaml");
+        std::fs::write(prepare, "- directory: {path: /opt/incline/bin}\n").unwrap();
+        Some(site)
+    }
+
+    /// Starts the tang server, or ends it.
+    fn tang(&mut self, runs: bool) {
+        if let Some(mut tang) = self.tang.take() {
+            let _ = tang.kill();
+            let _ = tang.wait();
+        }
+        if runs {
+            let mut command = self.lab.command("systemd-socket-activate");
+            command.args(["--inetd", "-a", "-l", TANG, "/usr/libexec/tangd"]).arg(self.lab.path("tang"));
+            self.tang = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        }
+    }
+
+    /// The first serves NFS and has a disk for etcd, the second has a local volume; `more` is added to how disks are encrypted.
+    fn inventory(&self, more: &str) {
+        let pin = |n| self.lab.fingerprint(n).unwrap();
+        let text = format!(
+            "version: v1\nkind: OnPremSite\nname: lab\nnetwork: {{cidrs: [10.99.0.0/16]}}\n\
+             ssh: {{user: ops, key: {key}, becomeRoot: sudo}}\n\
+             hosts:\n\
+             - name: host-1\n  address: 10.99.1.1\n  hostKey: \"{}\"\n  roles: [controlPlane, worker, nfsServer]\n  disks:\n\
+             \x20 - {{name: studies, id: /dev/disk/by-id/virtio-data1, purpose: nfs, sizeGib: 1}}\n\
+             \x20 - {{name: etcd, id: /dev/disk/by-id/virtio-data2, purpose: etcd}}\n\
+             - name: host-2\n  address: 10.99.1.2\n  hostKey: \"{}\"\n  roles: [worker]\n\
+             \x20 disks: [{{name: fast, id: /dev/disk/by-id/virtio-data1, purpose: localVolume, sizeGib: 1}}]\n\
+             \x20 nfsMounts: [{{export: /srv/studies, at: /mnt/studies}}]\n\
+             kubernetes: {{version: \"1.36.3\", podCidr: 100.80.0.0/16, serviceCidr: 100.88.0.0/16}}\n\
+             api: {{name: api.lab.internal, address: 10.99.1.1}}\nmirror: https://mirror.lab.internal/kubernetes\n\
+             diskEncryption:\n  tang: [{{url: \"http://{TANG}\", thumbprint: {}}}{more}]\n  recovery: {}\n\
+             localStorage: {{storageClass: fast, filesystem: ext4}}\n\
+             nfs: {{server: host-1, exports: [{{path: /srv/studies, storageClass: studies, clients: [10.99.1.0/24]}}]}}\n",
+            pin(1),
+            pin(2),
+            self.thumbprint,
+            self.recipient,
+            key = self.lab.path("key").display(),
+        );
+        std::fs::write(self.lab.path("inventories/lab.yaml"), text).unwrap();
+    }
+
+    /// Waits until shell text succeeds on a host.
+    fn until(&self, host: usize, text: &str) {
+        let begun = Instant::now();
+        while !self.lab.ssh(host, text).status.success() {
+            assert!(begun.elapsed() < PATIENCE, "{text}: not so on host-{host}");
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    }
+
+    /// What drift says of a site of which something no longer holds.
+    fn drift(&self) -> String {
+        let output = self.lab.incline(&["drift"]);
+        assert_eq!(output.status.code(), Some(2), "{}{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    }
+
+    /// The digests of what lies on the disks.
+    fn digests(&self) -> [String; 2] {
+        let local = self.lab.sh(2, "sha256sum < /var/lib/incline/volumes/fast/data");
+        [local, self.lab.sh(2, "sha256sum < /mnt/studies/data")]
+    }
+
+    /// Cuts the power of both machines, and gives it back.
+    fn power_cut(&self) {
+        for host in [1, 2] {
+            self.lab.stop(host);
+        }
+        for host in [1, 2] {
+            self.lab.start(host);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the testbed"]
+fn disks_are_encrypted_unlocked_and_exported_and_nothing_is_ever_formatted_over() {
+    let Some(mut site) = Site::up() else { return };
+    let lab = &site.lab;
+
+    // An apply whose machine loses its power while its disk is made.
+    let mut first = lab.begin(&["apply", "--yes"]);
+    let made = "cryptsetup isLuks /dev/disk/by-id/virtio-data1";
+    site.until(1, made);
+    lab.stop(1);
+    let _ = first.kill();
+    let _ = first.wait();
+    lab.start(1);
+    lab.apply();
+    assert!(lab.is_settled());
+
+    // The recovery key lies in the volume's header, for its recipient alone, and opens it.
+    let device = "/dev/disk/by-id/virtio-data1";
+    let token = lab.sh(2, &format!("cryptsetup token export --token-id 0 {device}"));
+    let token: serde_json::Value = serde_json::from_str(&token).unwrap();
+    std::fs::write(lab.path("escrow"), token["age"].as_str().unwrap()).unwrap();
+    let age = testbed("hosts/debian").join("usr/bin/age");
+    let recovered = Command::new("sh")
+        .args(["-c", "base64 -d <\"$1\" | \"$2\" --decrypt --identity \"$3\"", "sh"])
+        .args([lab.path("escrow"), age, lab.path("identity")])
+        .output()
+        .unwrap();
+    succeeded(&recovered, "the recovery key is decrypted");
+    let key = stdout(&recovered);
+    assert_eq!(key.len(), 64);
+    lab.sh(2, &format!("printf %s {key} | cryptsetup open --test-passphrase --key-file - {device}"));
+
+    // What is mounted over the network is encrypted, and nobody mounts it otherwise.
+    assert!(lab.sh(2, "cat /proc/mounts").contains("xprtsec=mtls"));
+    // (From the server itself: the other has an encrypted connection already, which its kernel would take.)
+    let plain = lab.ssh(1, "mkdir -p /tmp/plain && mount -t nfs -o nfsvers=4.2,soft,timeo=50 10.99.1.1:/srv/studies /tmp/plain && ls /tmp/plain");
+    assert!(!plain.status.success(), "it was mounted without TLS");
+
+    // Data, and then no power for the whole house: the machines come up, people can log in, and the disks stay shut until their keys
+    // can be had.
+    lab.sh(1, "install -o nobody -m 0666 /dev/null /srv/studies/data");
+    lab.sh(2, "for file in /var/lib/incline/volumes/fast/data /mnt/studies/data; do head -c 5000000 /dev/urandom >$file; done; sync");
+    lab.sh(1, "sync");
+    let digests = site.digests();
+    site.tang(false);
+    site.power_cut();
+    let lab = &site.lab;
+    assert!(lab.sh(1, "cat /proc/mounts; exportfs -v").lines().all(|line| !line.contains("/srv/studies")));
+    let shut = site.drift();
+    for what in ["luks", device, "opened", "/var/lib/incline/volumes/fast"] {
+        assert!(shut.contains(what), "{what} is not in:\n{shut}");
+    }
+    site.tang(true);
+    let lab = &site.lab;
+    site.until(1, "mountpoint -q /srv/studies && mountpoint -q /var/lib/etcd && systemctl is-active nfs-server");
+    site.until(2, "mountpoint -q /var/lib/incline/volumes/fast && cat /mnt/studies/data >/dev/null");
+    assert!(lab.is_settled());
+    assert_eq!(site.digests(), digests);
+
+    // Tampered with, each is found by its name, and mended.
+    lab.sh(
+        2,
+        &format!(
+            "printf %s {key} >/run/key; printf intruder >/run/other; cryptsetup luksAddKey --pbkdf-force-iterations 4 --pbkdf-memory 65536 -q --key-file /run/key {device} /run/other; \
+             rm /run/key /run/other; chmod 0644 /etc/incline/tls/host.key; umount /var/lib/incline/volumes/fast; systemctl disable incline-unlock-fast"
+        ),
+    );
+    lab.sh(1, "nft delete table inet nfs; exportfs -u 10.99.1.0/24:/srv/studies; printf 'vers3=y\\n' >>/etc/nfs.conf.d/incline.conf");
+    let found = site.drift();
+    for what in [
+        "keys that nobody declared",
+        "key's mode and owner",
+        "/var/lib/incline/volumes/fast",
+        "incline-unlock-fast.service",
+        "rules that hold",
+        "exported./srv/studies.10.99.1.0/24",
+        "/etc/nfs.conf.d/incline.conf",
+    ] {
+        assert!(found.contains(what), "{what} is not in:\n{found}");
+    }
+    lab.apply();
+    assert!(lab.is_settled());
+    assert!(
+        !lab.ssh(2, &format!("printf intruder | cryptsetup open --test-passphrase --key-file - {device}"))
+            .status
+            .success()
+    );
+    assert_eq!(site.digests(), digests);
+
+    // Other keys: a second tang server that is not there cannot be bound, and nothing is lost; the recovery key of another person.
+    site.inventory(", {url: \"http://10.99.0.1:7501\", thumbprint: V6QpC3s1Pz0eFh0sW3gQ7v3miWMQbJTfdWn0yqP2cZ7}");
+    let output = lab.incline(&["apply", "--yes"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("clevis cannot bind"), "{}", stdout(&output));
+    site.inventory("");
+    lab.apply();
+    assert!(lab.is_settled());
+    let other = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let recipient = std::mem::replace(&mut site.recipient, other.to_owned());
+    site.inventory("");
+    let lab = &site.lab;
+    lab.apply();
+    assert!(lab.is_settled());
+    assert!(
+        !lab.ssh(2, &format!("printf %s {key} | cryptsetup open --test-passphrase --key-file - {device}"))
+            .status
+            .success(),
+        "the old recovery key still opens it"
+    );
+    assert_eq!(site.digests(), digests);
+    assert_ne!(recipient, site.recipient);
+
+    // A disk whose volume is gone is no new disk.
+    let lab = &site.lab;
+    let etcd = "/dev/disk/by-id/virtio-data2";
+    lab.sh(1, &format!("umount /var/lib/etcd; cryptsetup close etcd; wipefs -q -a {etcd}"));
+    let before = lab.sh(1, &format!("sha256sum < {etcd}"));
+    let output = lab.incline(&["apply", "--yes"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout(&output).contains("held an encrypted volume that incline made, and holds none any more"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(before, lab.sh(1, &format!("sha256sum < {etcd}")), "the disk was written to");
+}
