@@ -32,7 +32,7 @@ tree() {
 
 # A kernel with dm-crypt, an NFS server and RPC over TLS, and the tools for them.
 vmtree() {
-  mmdebstrap --quiet --variant=minbase --include=linux-image-cloud-amd64,systemd,systemd-sysv,udev,dbus,openssh-server,sudo,iproute2,procps,kmod,curl,iputils-ping,nftables,openssl,cryptsetup-bin,clevis-luks,clevis-tpm2,tang,jose,xfsprogs,e2fsprogs,age,nfs-kernel-server,nfs-common,ktls-utils,strongswan-swanctl,charon-systemd,libstrongswan-standard-plugins,bird2,apparmor,ca-certificates trixie "$1"
+  mmdebstrap --quiet --variant=minbase --include=linux-image-cloud-amd64,systemd,systemd-sysv,udev,dbus,openssh-server,sudo,iproute2,procps,kmod,curl,iputils-ping,nftables,openssl,cryptsetup-bin,clevis-luks,clevis-tpm2,tang,jose,xfsprogs,e2fsprogs,age,nfs-kernel-server,nfs-common,ktls-utils,strongswan-swanctl,charon-systemd,libstrongswan-standard-plugins,bird2,ca-certificates trixie "$1"
   chroot "$1" useradd --create-home --shell /bin/bash --password '*' ops
   echo 'ops ALL=(root) NOPASSWD: ALL' >"$1/etc/sudoers.d/ops"
   rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id"
@@ -86,7 +86,7 @@ start() { # lab number
   elif [ "$kind" = vm ]; then
     # Emulated, so that it runs wherever the tests do. A power cut loses what the guest had not flushed.
     setsid ip netns exec "$space" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -display none -monitor none -serial stdio \
-      -kernel "$host/vmlinuz" -initrd "$host/initrd.img" -append 'root=LABEL=root rw console=ttyS0 quiet mitigations=off' \
+      -kernel "$host/vmlinuz" -initrd "$host/initrd.img" -append 'root=LABEL=root rw console=ttyS0 quiet mitigations=off lsm= audit=0' \
       -drive "file=$host/disk,if=none,id=root,format=raw" -device virtio-blk,drive=root \
       -drive "file=$host/data1,if=none,id=data1,format=raw" -device virtio-blk,drive=data1,serial=data1 \
       -drive "file=$host/data2,if=none,id=data2,format=raw" -device virtio-blk,drive=data2,serial=data2 \
@@ -205,6 +205,8 @@ up() { # lab tree kind count
 machine() { # lab number
   host=$1/$2 space=$(name "$1")-$2
   printf '[Match]\nName=e*\n[Network]\nAddress=10.99.1.%s/16\nLinkLocalAddressing=no\n' "$2" >"$host/root/etc/systemd/network/10-lab.network"
+  # With one, systemd does not take this for its first boot, and enables nothing by itself.
+  printf '%032x\n' "$2" >"$host/root/etc/machine-id"
   cp "$host"/root/boot/vmlinuz-* "$host/vmlinuz"
   cp "$host"/root/boot/initrd.img-* "$host/initrd.img"
   truncate -s 3G "$host/disk"
@@ -220,9 +222,10 @@ machine() { # lab number
 
 # Waits until a host's sshd answers.
 wait_for() { # lab number
-  tries=0
-  if [ "$(cat "$1/kind")" = vm ]; then tries=-300; fi
-  until ip netns exec "$(name "$1")" ssh-keyscan -T 2 "10.99.1.$2" 2>/dev/null | grep -q ssh; do
+  tries=0 patience=2
+  # An emulated machine thinks for a while before it answers.
+  if [ "$(cat "$1/kind")" = vm ]; then tries=-1000 patience=20; fi
+  until ip netns exec "$(name "$1")" ssh-keyscan -t ed25519 -T "$patience" "10.99.1.$2" 2>/dev/null | grep -q ssh; do
     tries=$((tries + 1))
     if [ $tries -ge 60 ] || [ ! -d "/proc/$(cat "$1/$2/pid")" ]; then
       echo "host $2 does not come up:" >&2

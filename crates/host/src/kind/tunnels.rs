@@ -14,7 +14,7 @@ const TUNNELS: Topic = Topic {
     program: r#"
 if ! has swanctl; then emit tunnels "$i" 127 swanctl; return; fi
 # A daemon that does not run has none.
-out=$($T swanctl --list-sas 2>&1) || out=
+out=$($T swanctl --list-sas) || out=
 for link in /sys/class/net/incline[0-9]*; do if [ -e "$link" ]; then out="$out${NL}link ${link##*/}"; fi; done
 emit tunnels "$i" 0 "$out""#,
     split: None,
