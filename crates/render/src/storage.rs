@@ -55,11 +55,15 @@ pub(crate) fn facts(site: &OnPrem, host: &Host, templates: &Templates) -> Result
 
 fn disk_facts(site: &OnPrem, host: &Host, disk: &Disk, templates: &Templates) -> Result<Value, Error> {
     let name = &disk.name;
+    let filesystem_id = uuid(site, host, disk, "filesystem");
+    // systemd's name of the device that the mount waits for (systemd.unit(5), escaping).
+    let awaited = format!("dev-disk-by\\x2duuid-{}.device.d", filesystem_id.replace('-', "\\x2d"));
     let unit = format!("incline-unlock-{name}.service");
     let text = templates.render(UNLOCK, &json!({ "disk": { "device": disk.id, "name": name } }))?;
     Ok(json!({
         "name": name, "device": disk.id, "purpose": disk.purpose, "sizeGib": disk.size_gib.unwrap_or(0),
-        "volume": uuid(site, host, disk, "volume"), "uuid": uuid(site, host, disk, "filesystem"),
+        "volume": uuid(site, host, disk, "volume"), "uuid": filesystem_id,
+        "awaited": format!("/etc/systemd/system/{awaited}"),
         "filesystem": filesystem(site, disk), "path": place(disk), "unit": unit, "unitText": text,
     }))
 }
