@@ -128,10 +128,7 @@ fn tunnels_to_aws_come_up_carry_traffic_and_are_watched() {
         );
     };
     aws("aes256gcm16");
-    for template in ["vpn.yaml"] {
-        std::fs::copy(root().join("templates/hosts").join(template), lab.path("templates/hosts").join(template))
-            .unwrap();
-    }
+    std::fs::copy(root().join("templates/hosts/vpn.yaml"), lab.path("templates/hosts/vpn.yaml")).unwrap();
     std::fs::write(lab.path("templates/hosts/prepare.yaml"), "- directory: {path: /opt/incline/bin}\n").unwrap();
 
     // Fixed routes. Neither key is in anything that incline says.

@@ -106,6 +106,14 @@ impl Kind for StaticPods {
 /// The kubelet starts each pod anew whose manifest changes; the next host's turn comes when this one's API is ready again.
 const RECONFIGURE: &str = r#"
 config=/etc/incline/kubeadm/init.yaml
+# First, for whoever comes after an interruption finds the manifests still to be made. An API server that has just started again knows
+# nobody's rights for a moment.
+tries=0
+until out=$(kubeadm init phase upload-config kubeadm --config "$config" 2>&1 3<&- 9>&-); do
+  tries=$((tries + 1))
+  if [ "$tries" -ge 12 ]; then fail "the configuration cannot be kept in the cluster$NL$out"; fi
+  sleep 5
+done
 before=$(sha256sum /etc/kubernetes/manifests/*.yaml)
 old=
 for name in kube-apiserver kube-controller-manager kube-scheduler; do old="$old $name:$(pidof "$name")"; done
@@ -125,5 +133,4 @@ until kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /readyz >/dev/nu
   tries=$((tries + 1))
   if [ "$tries" -ge 120 ]; then fail 'the API is not ready, two minutes after it was given its new settings'; fi
   sleep 1
-done
-run kubeadm init phase upload-config kubeadm --config "$config""#;
+done"#;
