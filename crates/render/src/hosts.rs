@@ -77,7 +77,7 @@ const FILES: [(&str, &str); 28] = [
     ("vpnUnit", "ignition/units/incline-vpn.service"),
 ];
 
-/// Those of them that only the gateway of the VPN has.
+/// Those of them that only a gateway of the VPN has.
 const VPN_FILES: [&str; 3] = ["bird", "links", "swanctl"];
 
 /// The names of all templates that hosts are rendered from.
@@ -107,10 +107,10 @@ pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates)
     }
     let mut files = serde_json::Map::new();
     for (name, file) in FILES {
-        // A site without snapshots has none of their units, and no host but the gateway has the tunnels' files.
+        // A site without snapshots has none of their units, and one at which no tunnel ends none of theirs.
         let is_of_vpn = VPN_FILES.contains(&name);
         if (name.starts_with("snapshot") && site.typed().etcd_snapshots.is_none())
-            || (is_of_vpn && !vpn::takes_part(site, host))
+            || (is_of_vpn && site.tunnels().is_empty())
         {
             continue;
         }
