@@ -39,6 +39,15 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether somebody asks for what takes a quarter of an hour more, by the variable `INCLINE_LONG`; says so, otherwise.
+fn is_long() -> bool {
+    let asked = std::env::var("INCLINE_LONG").is_ok();
+    if !asked {
+        eprintln!("left out here: what INCLINE_LONG=1 asks for");
+    }
+    asked
+}
+
 fn script() -> Command {
     Command::new(root().join("tests/testbed/hosts/lab.sh"))
 }

@@ -19,8 +19,6 @@ impl Drop for Site {
 }
 
 const TANG: &str = "10.99.0.1:7500";
-/// The variable by which somebody asks for the long life of disks: emulated machines take a quarter of an hour for it.
-const LONG: &str = "INCLINE_STORAGE_LONG";
 /// How long a machine that is emulated may take for what a service does at boot.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -164,8 +162,7 @@ fn disks_are_encrypted_unlocked_and_exported_and_nothing_is_ever_formatted_over(
     let plain = lab.ssh(1, "mkdir -p /tmp/plain && mount -t nfs -o nfsvers=4.2,soft,timeo=50 10.99.1.1:/srv/studies /tmp/plain && ls /tmp/plain");
     assert!(!plain.status.success(), "it was mounted without TLS");
 
-    if std::env::var(LONG).is_err() {
-        eprintln!("left out: the long life of disks, which {LONG}=1 asks for");
+    if !is_long() {
         return;
     }
     // Data, and then no power for the whole house: the machines come up, people can log in, and the disks stay shut until their keys
