@@ -184,3 +184,16 @@ fn rights_are_the_least_that_each_command_needs() {
     assert_eq!(of("secretsmanager:GetSecretValue").len(), 1);
     assert!(of("secretsmanager:GetSecretValue")[0].contains("secret:vpn/riverside-dc-??????"));
 }
+
+#[test]
+fn every_device_is_told_of_every_tunnel_and_of_no_key() {
+    for format in ["text", "bigip", "swanctl"] {
+        for (site, network) in [("riverside-dc", "169.254.20."), ("hillcrest-dc", "169.254.21.")] {
+            let said = succeed(&["vpn-config", site, "--format", format]);
+            assert!(said.contains("lakeside-prod") && !said.contains("secret ="), "{format}: {said}");
+            // strongSwan's interfaces have their addresses from elsewhere.
+            assert!(format == "swanctl" || said.contains(network), "{format}: {said}");
+        }
+    }
+    assert_eq!(incline(&["vpn-config", "lakeside-prod"]).status.code(), Some(1));
+}
