@@ -138,6 +138,16 @@ etcd() {
     --cert=/etc/kubernetes/pki/etcd/server.crt --key=/etc/kubernetes/pki/etcd/server.key "$@"
 }
 
+# Waits until the API is ready again.
+api_ready() { # what was done to it
+  tries=0
+  until kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /readyz >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    if [ "$tries" -ge 120 ]; then fail "the API is not ready, two minutes after $1"; fi
+    sleep 1
+  done
+}
+
 # Ends the tokens in whose line of kubeadm's list a text stands.
 revoke() { # text
   for token in $(kubeadm token list --kubeconfig /etc/kubernetes/admin.conf 2>/dev/null | sed -n "s/^\([a-z0-9]\{6\}\)\..*$1.*/\1/p"); do

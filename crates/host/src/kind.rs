@@ -320,6 +320,14 @@ impl Difference {
         self.properties.push(PropertyChange { path: property.to_owned(), before, after, replaces: Replaces::Never });
     }
 
+    /// Takes in what differs of a part, below a prefix; [`Self::below`] gives it back.
+    pub(crate) fn take_in(&mut self, prefix: &str, part: Vec<PropertyChange>) {
+        self.properties.extend(part.into_iter().map(|mut change| {
+            change.path.insert_str(0, prefix);
+            change
+        }));
+    }
+
     /// The part of it that is about something of its own, below a prefix.
     pub(crate) fn below(&self, prefix: &str) -> Self {
         let mut part = Self { missing: self.missing, ..Self::default() };

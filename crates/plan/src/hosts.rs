@@ -134,6 +134,8 @@ fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
         .map(|host| target(site, &host.name, Stage::ControlPlane))
         .filter(|member| planned.contains(member.as_str()))
         .collect();
+    let served: BTreeMap<String, BTreeSet<String>> =
+        hosts.iter().map(|host| (target(site, &host.name, Stage::Storage), host.needs(Stage::Storage))).collect();
     for step in steps {
         let own = of_host.get(host_of(&step.target)).into_iter().flatten();
         let mut needs: BTreeSet<String> =
@@ -142,9 +144,7 @@ fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
             Stage::ControlPlane => needs.extend(members.iter().take_while(|member| **member != step.target).cloned()),
             // Who serves storage and issues certificates comes before those that mount it.
             Stage::Storage => {
-                let host = hosts.iter().find(|host| target(site, &host.name, step.stage) == step.target);
-                let by = host.map(|host| host.needs(step.stage)).unwrap_or_default();
-                let by = by.iter().map(|by| target(site, by, step.stage));
+                let by = served.get(&step.target).into_iter().flatten().map(|by| target(site, by, step.stage));
                 needs.extend(by.filter(|target| planned.contains(target.as_str())));
             }
             Stage::Workers | Stage::Cluster => needs.extend(members.iter().cloned()),

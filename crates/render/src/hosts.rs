@@ -29,10 +29,13 @@ const STAGES: [(Stage, &[&str], Who); 7] = [
         has(host, Role::Worker) && !has(host, Role::ControlPlane)
     }),
     // One host speaks to the cluster for the site.
-    (Stage::Cluster, &["hosts/cluster.yaml"], |site, host| {
-        site.control_plane().next().is_some_and(|first| first.name == host.name)
-    }),
+    (Stage::Cluster, &["hosts/cluster.yaml"], founds),
 ];
+
+/// Whether a host founds the cluster: the first of its control plane.
+fn founds(site: &OnPrem, host: &onprem::Host) -> bool {
+    site.control_plane().next().is_some_and(|first| first.name == host.name)
+}
 
 /// Whether a host of a site has a stage.
 type Who = fn(&OnPrem, &onprem::Host) -> bool;
@@ -111,6 +114,8 @@ pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates)
         let is_of_vpn = VPN_FILES.contains(&name);
         if (name.starts_with("snapshot") && site.typed().etcd_snapshots.is_none())
             || (is_of_vpn && site.tunnels().is_empty())
+            // The whole site's volumes: one host alone hands them to the cluster.
+            || (name == "storage" && !founds(site, host))
         {
             continue;
         }
@@ -156,7 +161,7 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Va
     let tag = |name: &str| pins.images.iter().find(|image| image.name.as_str() == name).map(|image| &image.tag);
     let others: Vec<&str> = {
         // The first founds the cluster; the others are let in by any of those that are in.
-        let founds = site.control_plane().next().is_some_and(|first| first.name == host.name);
+        let founds = founds(site, host);
         let all = site.control_plane().filter(|other| !founds && other.name != host.name);
         all.map(|other| other.name.as_str()).collect()
     };

@@ -5,7 +5,6 @@ use crate::prelude::*;
 use crate::templates::Templates;
 use incline_model::inventory::aws::{Negotiation, Routing, TunnelEncryption, TunnelIntegrity};
 use incline_model::inventory::onprem::{Host, Role};
-use incline_model::scalar::Cidr;
 use incline_model::site::{OnPrem, VpnTunnel};
 use serde_json::{Value, json};
 
@@ -78,7 +77,6 @@ pub(crate) fn facts(site: &OnPrem) -> Value {
 
 fn tunnel_facts(index: usize, tunnel: &VpnTunnel) -> Value {
     let negotiation = &tunnel.negotiation;
-    let words: fn(&Cidr) -> String = ToString::to_string;
     json!({
         "name": format!("{}-{}", tunnel.from, tunnel.number), "from": tunnel.from, "number": tunnel.number,
         // Names of interfaces have at most 15 characters.
@@ -87,7 +85,7 @@ fn tunnel_facts(index: usize, tunnel: &VpnTunnel) -> Value {
         "insideAws": tunnel.inside.address(1), "insideHere": tunnel.inside.address(2), "insideCidr": tunnel.inside,
         "prefix": tunnel.inside.prefix(),
         "asn": tunnel.asn, "bgp": tunnel.routing == Routing::Bgp,
-        "networks": tunnel.networks, "networksInWords": tunnel.networks.iter().map(words).collect::<Vec<_>>().join(" "),
+        "networks": tunnel.networks,
         // The second tunnel is there for when the first is not.
         "metric": 100 * tunnel.number,
         "ike": proposals(negotiation, true), "esp": proposals(negotiation, false),

@@ -118,9 +118,4 @@ for name in kube-scheduler kube-controller-manager kube-apiserver etcd; do
   run mv "$aside/$name.yaml" /etc/kubernetes/manifests/
 done
 run rmdir "$aside"
-tries=0
-until kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /readyz >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  if [ "$tries" -ge 120 ]; then fail 'the API is not ready, two minutes after its certificates were renewed'; fi
-  sleep 1
-done"#;
+api_ready 'its certificates were renewed'"#;

@@ -94,10 +94,7 @@ impl Kind for Firewall {
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
         let mut difference = known!(self.rules().compare(seen));
         let unit = known!(self.unit().compare(seen));
-        difference.properties.extend(unit.properties.into_iter().map(|mut change| {
-            change.path = format!("unit.{}", change.path);
-            change
-        }));
+        difference.take_in("unit.", unit.properties);
         difference.texts.extend(unit.texts);
         let now = known!(seen.get_if_there(&TABLE, &[self.name.as_str()])).map_or(String::new(), Answer::text);
         if now.trim_end() != self.table().trim_end() {

@@ -196,11 +196,7 @@ impl Kind for Mount {
             By::Unit => {
                 let mut difference = known!(self.unit().compare(seen));
                 if let Some(automount) = self.automount() {
-                    let its = known!(automount.compare(seen));
-                    difference.properties.extend(its.properties.into_iter().map(|mut change| {
-                        change.path = format!("automount.{}", change.path);
-                        change
-                    }));
+                    difference.take_in("automount.", known!(automount.compare(seen)).properties);
                 }
                 difference
             }

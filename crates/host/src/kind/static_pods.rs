@@ -128,9 +128,4 @@ for name in kube-apiserver kube-controller-manager kube-scheduler; do
     sleep 1
   done
 done
-tries=0
-until kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /readyz >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  if [ "$tries" -ge 120 ]; then fail 'the API is not ready, two minutes after it was given its new settings'; fi
-  sleep 1
-done"#;
+api_ready 'it was given its new settings'"#;
