@@ -168,7 +168,12 @@ stop() { # lab number
     for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -KILL "$child" 2>/dev/null || true; done
   fi
   kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
-  while [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.05; done
+  until has_ended "$pid"; do sleep 0.05; done
+}
+
+# Whether a process is gone, or waits for its parent with no thread left: until then the threads hold its devices.
+has_ended() { # pid
+  [ ! -d "/proc/$1" ] || { grep -q '^State:.Z' "/proc/$1/status" && [ "$(ls "/proc/$1/task")" = "$1" ]; } 2>/dev/null
 }
 
 up() { # lab tree kind count
