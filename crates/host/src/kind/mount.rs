@@ -43,13 +43,19 @@ done"#,
     aside: false,
 };
 
-/// Whether there is anything in the folder that would be mounted upon.
+/// Whether there is anything in the folder that would be mounted upon. One that is mounted already, or would be when it is asked
+/// for, is not looked into: a server that does not answer would hold whoever does.
 const BELOW: Topic = Topic {
     name: "below",
     program: r#"
+mounted=$NL
+while read -r _ _ _ _ at _; do mounted=$mounted$at$NL; done </proc/self/mountinfo
 for folder; do
   status=1
-  for file in "$folder"/* "$folder"/.[!.]*; do if [ -e "$file" ]; then status=0; fi; done
+  case "$mounted" in
+  *"$NL$folder$NL"*) ;;
+  *) for file in "$folder"/* "$folder"/.[!.]*; do if [ -e "$file" ]; then status=0; fi; done ;;
+  esac
   emit below "$i" "$status" ''
   i=$((i + 1))
 done"#,
