@@ -84,6 +84,9 @@ const IMAGES: [&str; 7] = [
     "pause:3.10.2=pause",
 ];
 
+/// The version from which a cluster is upgraded: the same source, told to say so.
+const BEFORE: &str = "v1.35.9";
+
 fn place() -> std::path::PathBuf {
     folder().join("kubernetes")
 }
@@ -132,25 +135,40 @@ fn programs(bin: &Path) -> Outcome {
         if std::fs::read_to_string(&mark).is_ok_and(|built| built == pins) {
             continue;
         }
-        let version = version(&pins, module.of);
-        println!("testbed: building {} {version}", module.name);
-        let stamps = module.stamps.iter().map(|(variable, value)| format!(" -X {variable}={}", value(&version)));
-        let flags = format!("-s -w{}", stamps.collect::<String>());
-        for package in module.programs {
-            let output = Command::new("go")
-                .args(["build", "-p", "2", "-ldflags", &flags, "-o"])
-                .arg(bin.join(program(package)))
-                .arg(package)
-                .current_dir(&source)
-                .env("GOFLAGS", "-mod=readonly -buildvcs=false")
-                .env("CGO_ENABLED", "0")
-                .output()
-                .map_err(|error| format!("go cannot be run: {error}"))?;
-            if !output.status.success() {
-                return Err(format!("{package}: {}", String::from_utf8_lossy(&output.stderr)));
-            }
-        }
+        build(&module, &version(&pins, module.of), bin)?;
         std::fs::write(&mark, pins).map_err(|error| error.to_string())?;
+    }
+    let mark = bin.join("before.built");
+    let recipe = format!("{BEFORE}\n{}", read(&bin.join("kubernetes.built"))?);
+    if !std::fs::read_to_string(&mark).is_ok_and(|built| built == recipe) {
+        build(&MODULES[0], BEFORE, &bin.join(BEFORE))?;
+        std::fs::write(&mark, recipe).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Builds the programs of a module, which say that they are of a version.
+fn build(module: &Module, version: &str, bin: &Path) -> Outcome {
+    println!("testbed: building {} {version}", module.name);
+    let stamps = module.stamps.iter().map(|(variable, value)| format!(" -X {variable}={}", value(version)));
+    let flags = format!("-s -w{}", stamps.collect::<String>());
+    for package in module.programs {
+        let output = Command::new("go")
+            .args(["build", "-p", "2", "-ldflags", &flags, "-o"])
+            .arg(bin.join(program(package)))
+            .arg(package)
+            .current_dir(source(module.name))
+            .env("GOFLAGS", "-mod=readonly -buildvcs=false")
+            .env("CGO_ENABLED", "0")
+            .output()
+            .map_err(|error| format!("go cannot be run: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("{package}: {}", String::from_utf8_lossy(&output.stderr)));
+        }
     }
     Ok(())
 }
@@ -173,16 +191,10 @@ fn mirror(place: &Path) -> Outcome {
     let version = version(&pins, "k8s.io/kubernetes");
     let writer = source("images.py");
     let mut recipe = format!("{IMAGES:?}");
-    for text in [
-        writer.clone(),
-        tree.join("made"),
-        bin.join("etcd.built"),
-        bin.join("containerd.built"),
-        bin.join("kube-bench.built"),
-    ] {
-        recipe.push_str(&std::fs::read_to_string(&text).map_err(|error| format!("{}: {error}", text.display()))?);
+    let built = ["etcd", "containerd", "kube-bench", "before"].map(|name| bin.join(format!("{name}.built")));
+    for text in [writer.clone(), tree.join("made")].iter().chain(&built) {
+        recipe.push_str(&read(text)?);
     }
-    recipe.push_str(&pins);
     let mark = mirror.join("made");
     if std::fs::read_to_string(&mark).is_ok_and(|made| made == recipe) {
         return Ok(());
@@ -204,6 +216,9 @@ fn mirror(place: &Path) -> Outcome {
     };
     for program in ["kubeadm", "kubectl", "kubelet", "etcdctl", "etcdutl"] {
         copy(bin.join(program), program)?;
+    }
+    for program in ["kubeadm", "kubectl", "kubelet"] {
+        copy(bin.join(BEFORE).join(program), &format!("{program}-{BEFORE}"))?;
     }
     copy(tree.join("usr/sbin/runc"), "runc")?;
     copy(tree.join("usr/bin/age"), "age")?;
@@ -228,13 +243,15 @@ fn mirror(place: &Path) -> Outcome {
         .arg(tree.join("usr/lib/cni"))
         .arg("."))?;
     let images = IMAGES.iter().map(|image| image.replace("{version}", &version));
+    let before = IMAGES.iter().filter(|image| image.contains("{version}"));
+    let before = before.map(|image| image.replace("{version}", BEFORE).replace('=', &format!("={BEFORE}/")));
     let list = std::fs::File::create(mirror.join("images.txt")).map_err(|error| error.to_string())?;
     run(Command::new("python3")
         .arg(&writer)
         .arg(&bin)
         .arg(&mirror)
         .arg("kubernetes")
-        .args(images)
+        .args(images.chain(before))
         .stdout(Stdio::from(list)))?;
     std::fs::write(&mark, recipe).map_err(|error| error.to_string())
 }

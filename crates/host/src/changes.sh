@@ -148,6 +148,31 @@ api_ready() { # what was done to it
   done
 }
 
+# Keeps kubeadm's configuration in the cluster, from where whoever joins or is upgraded has it. An API server that has just started
+# again knows nobody's rights for a moment.
+keep_settings() {
+  tries=0
+  until out=$(kubeadm init phase upload-config kubeadm --config /etc/incline/kubeadm/init.yaml 2>&1 3<&- 9>&-); do
+    tries=$((tries + 1))
+    if [ "$tries" -ge 12 ]; then fail "the configuration cannot be kept in the cluster$NL$out"; fi
+    sleep 5
+  done
+}
+
+# Takes a node's work away. Budgets are honoured: what may not be disturbed now keeps its place, and the node takes work as before.
+drain() { # node
+  cordoned=$(kubectl get node "$1" --ignore-not-found -o 'jsonpath={.spec.unschedulable}')
+  if [ "$cordoned" != true ]; then run kubectl annotate node "$1" --overwrite incline/drained=yes; fi
+  out=$(kubectl drain "$1" --ignore-daemonsets --delete-emptydir-data --timeout=300s --skip-wait-for-delete-timeout=60 2>&1 3<&- 9>&-) || {
+    why=$out
+    if [ "$cordoned" != true ]; then
+      run kubectl uncordon "$1"
+      run kubectl annotate node "$1" incline/drained-
+    fi
+    fail "$1 cannot be drained$NL$why"
+  }
+}
+
 # Ends the tokens in whose line of kubeadm's list a text stands.
 revoke() { # text
   for token in $(kubeadm token list --kubeconfig /etc/kubernetes/admin.conf 2>/dev/null | sed -n "s/^\([a-z0-9]\{6\}\)\..*$1.*/\1/p"); do

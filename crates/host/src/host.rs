@@ -214,8 +214,8 @@ impl Host {
     /// What the host needs of another in this stage, if it does so now.
     pub fn entrance(&self, stage: Stage, view: &View) -> Option<Entrance> {
         let mut items = self.entries(stage).iter().zip(&view.items);
-        items.find_map(|(entry, seen)| match seen.judgement {
-            Judgement::Differs(_) => Entrance::of(&entry.item),
+        items.find_map(|(entry, seen)| match &seen.judgement {
+            Judgement::Differs(difference) => Entrance::of(&entry.item, Some(difference)),
             _ => None,
         })
     }
@@ -224,7 +224,7 @@ impl Host {
     pub fn needs(&self, stage: Stage) -> BTreeSet<String> {
         self.entries(stage)
             .iter()
-            .filter_map(|entry| Entrance::of(&entry.item))
+            .filter_map(|entry| Entrance::of(&entry.item, None))
             .flat_map(|entrance| entrance.by)
             .collect()
     }

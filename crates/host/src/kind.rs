@@ -12,6 +12,7 @@ mod filesystem;
 mod firewall;
 mod host_certificate;
 mod image;
+mod kubelet;
 mod luks;
 mod machine;
 mod manifests;
@@ -36,6 +37,7 @@ mod user;
 
 use absent::Absent;
 use command::Command;
+pub(crate) use kubelet::Kubelet;
 pub use machine::Identity;
 pub use node::Role;
 pub use nodes::SITE;
@@ -67,6 +69,11 @@ pub(crate) trait Kind {
     /// What making it so does to who uses the host.
     fn impact(&self, difference: &Difference) -> Impact {
         if difference.missing { Impact::None } else { Impact::InPlace }
+    }
+
+    /// How many nodes lose their work for a while, or for good.
+    fn rolls(&self, _: &Difference) -> u16 {
+        0
     }
 
     /// Where a secret of it comes from.
@@ -172,6 +179,8 @@ kinds! {
     Tunnels(tunnels::Tunnels) "tunnels"
     /// A container image.
     Image(image::Image) "image"
+    /// The kubelet of a node, and by it the node's version.
+    Kubelet(kubelet::Kubelet) "kubelet"
     /// A node of a Kubernetes cluster, founded or joined by kubeadm.
     Node(node::Node) "node"
     /// Objects of the cluster, from a file on the host.
@@ -218,6 +227,11 @@ impl Item {
     /// What making it so does to who uses the host.
     pub fn impact(&self, difference: &Difference) -> Impact {
         self.kind().impact(difference)
+    }
+
+    /// How many nodes lose their work for a while, or for good.
+    pub fn rolls(&self, difference: &Difference) -> u16 {
+        self.kind().rolls(difference)
     }
 
     /// Where a secret of it comes from.

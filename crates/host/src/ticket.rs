@@ -2,7 +2,7 @@
 //! the keys to its certificates; a control-plane host makes it, and takes it back when the host is in. Or a key and a certificate,
 //! which the authority's host issues. incline carries it, in memory.
 use crate::frame::Frame;
-use crate::kind::{Item, Role};
+use crate::kind::{Difference, Item, Kubelet, Role};
 use crate::prelude::*;
 use crate::program::{bare, errand};
 use crate::secret::Secret;
@@ -73,11 +73,12 @@ pub struct Entrance {
 enum Errand {
     Join { name: String, role: Role },
     Certificate { folder: String, name: String, address: String },
+    Drain { name: String },
 }
 
 impl Entrance {
-    /// What an item needs of another host, if it does.
-    pub(crate) fn of(item: &Item) -> Option<Self> {
+    /// What an item needs of another host, if it does: always, or with such a difference.
+    pub(crate) fn of(item: &Item, difference: Option<&Difference>) -> Option<Self> {
         let (by, errand) = match item {
             Item::Node(node) => (&node.by, Errand::Join { name: node.name.to_string(), role: node.role }),
             Item::HostCertificate(certificate) => (
@@ -88,6 +89,9 @@ impl Entrance {
                     address: certificate.address.to_string(),
                 },
             ),
+            Item::Kubelet(kubelet) if difference.is_some_and(Kubelet::is_upgrade) => {
+                (&kubelet.by, Errand::Drain { name: kubelet.node.to_string() })
+            }
             _ => return None,
         };
         (!by.is_empty()).then(|| Self { by: by.clone(), errand })
@@ -98,6 +102,7 @@ impl Entrance {
         match self.errand {
             Errand::Join { .. } => "no control-plane host lets it in",
             Errand::Certificate { .. } => "no host issues a certificate to it",
+            Errand::Drain { .. } => "it cannot be drained, and takes work as before",
         }
     }
 
@@ -113,6 +118,7 @@ impl Entrance {
                 let words = format!("set -- {} {} {}", shell(folder), shell(name), shell(address));
                 errand(nonce, who, &format!("{library}{words}\n{}\n", ISSUE.trim()))
             }
+            Errand::Drain { name } => errand(nonce, who, &format!("set -- {}\n{}\n", shell(name), DRAIN.trim())),
         }
     }
 }
@@ -155,6 +161,13 @@ token=${token##*"$NL"}
 ca=$(base64 <"$pki/ca.crt" | tr -d '\n')
 separator=$(printf '\036')
 emit ticket 0 0 "token=$token${separator}ca=$ca${separator}key=$key${separator}encryption=$encryption$NL"
+emit end 0 0 ''"#;
+
+const DRAIN: &str = r#"
+export KUBECONFIG=/etc/kubernetes/admin.conf
+if [ ! -e "$KUBECONFIG" ]; then fail 'it is no member of the control plane itself'; fi
+drain "$1"
+emit ticket 0 0 "drained=$1"
 emit end 0 0 ''"#;
 
 const TAKE_BACK: &str = r#"

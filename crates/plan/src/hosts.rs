@@ -122,7 +122,7 @@ fn second_cluster(
 }
 
 /// What each step waits for: the earlier stages of its own host; on the control plane those before it, since etcd takes one
-/// member at a time; what stands on the API, all of the control plane. A worker that fails holds nothing back.
+/// member at a time; what stands on the API, all of the control plane. A worker that fails holds nothing back but the upgrades of others.
 fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
     let mut of_host: BTreeMap<String, Vec<(Stage, String)>> = BTreeMap::new();
     for step in steps.iter() {
@@ -134,6 +134,12 @@ fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
         .map(|host| target(site, &host.name, Stage::ControlPlane))
         .filter(|member| planned.contains(member.as_str()))
         .collect();
+    // Nodes that lose their work for a while do so one at a time.
+    let drained: Vec<String> = {
+        let is_drained =
+            |name: &String| steps.iter().any(|step| step.target == *name && step.impact >= Impact::RollsNodes);
+        hosts.iter().map(|host| target(site, &host.name, Stage::Workers)).filter(is_drained).collect()
+    };
     let served: BTreeMap<String, BTreeSet<String>> =
         hosts.iter().map(|host| (target(site, &host.name, Stage::Storage), host.needs(Stage::Storage))).collect();
     for step in steps {
@@ -147,7 +153,12 @@ fn needs(site: &str, hosts: &[&Host], steps: &mut [Step]) {
                 let by = served.get(&step.target).into_iter().flatten().map(|by| target(site, by, step.stage));
                 needs.extend(by.filter(|target| planned.contains(target.as_str())));
             }
-            Stage::Workers | Stage::Cluster => needs.extend(members.iter().cloned()),
+            Stage::Workers | Stage::Cluster => {
+                needs.extend(members.iter().cloned());
+                if drained.contains(&step.target) {
+                    needs.extend(drained.iter().take_while(|drained| **drained != step.target).cloned());
+                }
+            }
             _ => {}
         }
         step.needs = needs.into_iter().collect();
@@ -230,6 +241,7 @@ fn step(target: String, stage: Stage, entries: &[Entry], view: &View) -> Step {
         // A unit that is told interrupts what it does.
         let told = !entry.restart.is_empty() || !entry.reload.is_empty();
         let impact = entry.item.impact(difference).max(if told { Impact::InPlace } else { Impact::None });
+        step.nodes += entry.item.rolls(difference);
         step.changes.push(change(&entry.item.id(), verb, reason, impact, difference.properties.clone()));
         step.files.extend(difference.texts.iter().map(|text| FileChange {
             path: text.path.clone(),

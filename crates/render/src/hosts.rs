@@ -49,7 +49,7 @@ pub(crate) fn is_node(host: &onprem::Host) -> bool {
 }
 
 /// What a node's files are rendered from, each with its name in templates.
-const FILES: [(&str, &str); 28] = [
+const FILES: [(&str, &str); 29] = [
     ("admission", "ignition/files/admission.yaml"),
     ("approveServing", "ignition/bin/approve-serving"),
     ("auditPolicy", "ignition/files/audit-policy.yaml"),
@@ -70,6 +70,7 @@ const FILES: [(&str, &str); 28] = [
     ("snapshotTimer", "ignition/units/incline-snapshot.timer.j2"),
     ("storage", "ignition/files/storage.yaml.j2"),
     ("tlshd", "ignition/files/tlshd.conf"),
+    ("upgrade", "ignition/files/kubeadm-upgrade.yaml.j2"),
     ("unlockDisk", "ignition/bin/unlock-disk"),
     ("bgpUnit", "ignition/units/incline-bgp.service"),
     ("bird", "ignition/files/bird.conf.j2"),
@@ -159,6 +160,12 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Va
         .map(|image| json!({ "name": format!("{registry}/{}:{}", image.name, image.tag), "digest": image.digest }))
         .collect();
     let tag = |name: &str| pins.images.iter().find(|image| image.name.as_str() == name).map(|image| &image.tag);
+    // It drains itself where it is alone.
+    let drained_by: Vec<&str> = {
+        let mut all: Vec<&str> = site.control_plane().map(|other| other.name.as_str()).collect();
+        all.sort_by_key(|name| *name == host.name.as_str());
+        all
+    };
     let others: Vec<&str> = {
         // The first founds the cluster; the others are let in by any of those that are in.
         let founds = founds(site, host);
@@ -173,7 +180,7 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Va
             "parameters": parameters(templates.file("ignition/files/kernel.conf")?),
         },
         "node": host.name, "address": host.address, "api": typed.api.name, "version": typed.kubernetes.version,
-        "controlPlane": has(host, Role::ControlPlane), "letInBy": others,
+        "controlPlane": has(host, Role::ControlPlane), "letInBy": others, "founds": founds(site, host), "drainedBy": drained_by,
         // A control-plane host that is a worker too takes workloads.
         "dedicated": has(host, Role::ControlPlane) && !has(host, Role::Worker),
         "podCidr": typed.kubernetes.pod_cidr, "serviceCidr": typed.kubernetes.service_cidr,

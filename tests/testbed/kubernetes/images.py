@@ -48,7 +48,7 @@ def main():
         content = layer([os.path.join(programs, program) for program in contents])
         config = json.dumps({
             "architecture": "amd64", "os": "linux",
-            "config": {"Entrypoint": ["/usr/local/bin/" + contents[0]], "Env": ["PATH=/usr/local/bin"]},
+            "config": {"Entrypoint": ["/usr/local/bin/" + os.path.basename(contents[0])], "Env": ["PATH=/usr/local/bin"]},
             "rootfs": {"type": "layers", "diff_ids": [digest(content)]},
         }).encode()
         manifest = json.dumps({

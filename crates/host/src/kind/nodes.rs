@@ -91,14 +91,17 @@ impl Kind for Nodes {
     }
 
     fn impact(&self, difference: &Difference) -> Impact {
+        if self.rolls(difference) > 0 { Impact::RollsNodes } else { Impact::None }
+    }
+
+    fn rolls(&self, difference: &Difference) -> u16 {
         // A label's path has a dot; a node's name has none.
-        let retires = difference.properties.iter().any(|change| !change.path.contains('.'));
-        if retires { Impact::RollsNodes } else { Impact::None }
+        difference.properties.iter().filter(|change| !change.path.contains('.')).fold(0, |count, _| count + 1)
     }
 }
 
 /// Budgets are honoured: a workload that may not be disturbed now keeps the node, and the stage fails with its name.
 const RETIRE: &str = r#"
-run kubectl drain "$1" --ignore-daemonsets --delete-emptydir-data --timeout=300s --skip-wait-for-delete-timeout=60
+drain "$1"
 forget "$1"
 run kubectl delete node "$1""#;

@@ -105,19 +105,12 @@ impl Kind for StaticPods {
 
 /// The kubelet starts each pod anew whose manifest changes; the next host's turn comes when this one's API is ready again.
 const RECONFIGURE: &str = r#"
-config=/etc/incline/kubeadm/init.yaml
-# First, for whoever comes after an interruption finds the manifests still to be made. An API server that has just started again knows
-# nobody's rights for a moment.
-tries=0
-until out=$(kubeadm init phase upload-config kubeadm --config "$config" 2>&1 3<&- 9>&-); do
-  tries=$((tries + 1))
-  if [ "$tries" -ge 12 ]; then fail "the configuration cannot be kept in the cluster$NL$out"; fi
-  sleep 5
-done
+# First, for whoever comes after an interruption finds the manifests still to be made.
+keep_settings
 before=$(sha256sum /etc/kubernetes/manifests/*.yaml)
 old=
 for name in kube-apiserver kube-controller-manager kube-scheduler; do old="$old $name:$(pidof "$name")"; done
-run kubeadm init phase control-plane all --config "$config"
+run kubeadm init phase control-plane all --config /etc/incline/kubeadm/init.yaml
 for name in kube-apiserver kube-controller-manager kube-scheduler; do
   was=$(printf '%s\n' "$before" | grep "/$name.yaml\$")
   if [ "$was" = "$(sha256sum "/etc/kubernetes/manifests/$name.yaml")" ]; then continue; fi
