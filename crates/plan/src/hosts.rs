@@ -397,3 +397,33 @@ fn states(seen: &Seen) -> Vec<State> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the stages of two workers wait for, beside a control plane that changes too.
+    fn waits(impact: Impact) -> Vec<Vec<String>> {
+        let host = |name: &str| Host { name: name.to_owned(), stages: Vec::new() };
+        let hosts = [host("cp"), host("b"), host("a")];
+        let stages = [("cp", Stage::ControlPlane), ("a", Stage::Workers), ("b", Stage::Workers)];
+        let mut steps: Vec<Step> = stages
+            .into_iter()
+            .map(|(name, stage)| Step {
+                impact,
+                ..empty(target("s", name, stage), stage, Verb::Update, Reason::Changed, Expectation::Absent)
+            })
+            .collect();
+        needs("s", &hosts.iter().collect::<Vec<_>>(), &mut steps);
+        steps.into_iter().map(|step| step.needs).collect()
+    }
+
+    #[test]
+    fn workers_are_drained_one_after_the_other_and_changed_side_by_side() {
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let alone = list(&["s/cp/control-plane"]);
+        assert_eq!(waits(Impact::InPlace), [list(&[]), alone.clone(), alone.clone()]);
+        // In the inventory's order.
+        assert_eq!(waits(Impact::RollsNodes), [list(&[]), list(&["s/b/workers", "s/cp/control-plane"]), alone]);
+    }
+}
