@@ -116,6 +116,8 @@ pub struct Seen {
     pub judgement: Judgement,
     /// What the mark says of it.
     pub mark: Marked,
+    /// Whether it may come to be as it must without incline; a plan does not depend on it then.
+    pub by_itself: bool,
 }
 
 /// What a mark says of an item.
@@ -146,6 +148,7 @@ impl View {
             .iter()
             .map(|seen| match &seen.judgement {
                 Judgement::Same => Value::Null,
+                Judgement::Differs(_) if seen.by_itself => Value::Null,
                 Judgement::Differs(difference) => {
                     let texts = difference.texts.iter().map(|text| Value::from(text.before.clone())).collect();
                     Value::Array(vec![
@@ -298,6 +301,7 @@ impl Host {
         let items = entries
             .iter()
             .map(|entry| Seen {
+                by_itself: entry.item.may_come_by_itself(),
                 judgement: match entry.item.judge(seen, secrets) {
                     Judgement::Differs(difference)
                         if known.items.contains_key(&entry.item.id()) && !known.unfinished =>

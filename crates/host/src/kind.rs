@@ -92,6 +92,11 @@ pub(crate) trait Kind {
         Judgement::Differs(difference)
     }
 
+    /// Whether somebody else may bring it as it must be, between a plan and its apply: a kubelet pulls images as pods come.
+    fn may_come_by_itself(&self) -> bool {
+        false
+    }
+
     /// Units that it stands on.
     fn after(&self) -> &[UnitName] {
         &[]
@@ -246,6 +251,10 @@ impl Item {
 
     pub(crate) fn made_before(&self, difference: Difference) -> Judgement {
         self.kind().made_before(difference)
+    }
+
+    pub(crate) fn may_come_by_itself(&self) -> bool {
+        self.kind().may_come_by_itself()
     }
 
     pub(crate) fn after(&self) -> &[UnitName] {

@@ -47,6 +47,10 @@ pub struct Image {
 }
 
 impl Kind for Image {
+    fn may_come_by_itself(&self) -> bool {
+        true
+    }
+
     fn subject(&self) -> String {
         self.name.to_string()
     }
