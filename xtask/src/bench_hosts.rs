@@ -6,8 +6,8 @@
 //!
 //! ansible takes minutes for fifty hosts: without `--full` it is asked at ten hosts and twelve items only.
 use crate::bench::{Measured, incline, measure};
+use crate::lab::{self, Lab, write};
 use crate::{Outcome, cargo, root, testbed};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How many hosts.
@@ -19,9 +19,7 @@ const FORKS: &str = "64";
 
 pub(crate) fn run() -> Outcome {
     let full = std::env::args().any(|argument| argument == "--full");
-    if let Some(why) =
-        testbed::hosts().and_then(|()| testbed::hosts_are_missing().map_or(Ok(None), |why| Ok(Some(why))))?
-    {
+    if let Some(why) = lab::prepare()? {
         return Err(format!("hosts cannot be made on this machine: {why}"));
     }
     testbed::ansible()?;
@@ -29,14 +27,14 @@ pub(crate) fn run() -> Outcome {
     crate::run(cargo().args(["build", "--release", "--quiet", "--package", "incline-ssh", "--example", "floor"]))?;
     println!("{:<44} {:>9} {:>9} {:>9} {:>8}", "", "first", "again", "check", "MB");
     for hosts in HOSTS {
-        let lab = Lab::up(hosts)?;
+        let lab = up(hosts)?;
         let floor = lab.floor()?;
         line(&format!("floor: russh, {hosts} hosts"), [None, None, Some(&floor)], None);
         let ssh = lab.openssh()?;
         line(&format!("ssh host true, {hosts} hosts"), [None, None, Some(&ssh)], Some(&floor));
         for items in ITEMS {
-            lab.incline(items, "root", &floor)?;
-            lab.incline(items, "ops", &floor)?;
+            lab.measured(items, "root", &floor)?;
+            lab.measured(items, "ops", &floor)?;
             let small = hosts == 10 && items == 12;
             if full || small || items == 12 {
                 lab.pyinfra(items, &floor)?;
@@ -65,59 +63,12 @@ fn line(what: &str, times: [Option<&Measured>; 3], floor: Option<&Measured>) {
     println!("{what:<44} {:>9} {:>9} {:>9} {memory:>8.1}{ratio}", shown(times[0]), shown(times[1]), shown(times[2]));
 }
 
-struct Lab {
-    folder: PathBuf,
-    hosts: usize,
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = script().arg("down").arg(&self.folder).status();
-        let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.folder).status();
-    }
-}
-
-fn script() -> Command {
-    Command::new(root().join("tests/testbed/hosts/lab.sh"))
-}
-
-fn write(path: impl AsRef<Path>, text: &str) -> Outcome {
-    let path = path.as_ref();
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    }
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+/// The hosts that are measured.
+fn up(hosts: usize) -> Result<Lab, String> {
+    Lab::up(root().join(format!("target/bench/b{hosts}")), "debian", hosts)
 }
 
 impl Lab {
-    fn up(hosts: usize) -> Result<Self, String> {
-        let lab = Self { folder: root().join(format!("target/bench/b{hosts}")), hosts };
-        let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&lab.folder).status();
-        crate::run(
-            script()
-                .arg("up")
-                .arg(&lab.folder)
-                .arg(testbed::folder().join("hosts/debian"))
-                .args(["debian", &hosts.to_string()]),
-        )?;
-        Ok(lab)
-    }
-
-    fn path(&self, below: &str) -> PathBuf {
-        self.folder.join(below)
-    }
-
-    fn addresses(&self) -> impl Iterator<Item = String> {
-        (1..=self.hosts).map(|n| format!("10.99.1.{n}"))
-    }
-
-    /// A command where the hosts can be reached.
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = script();
-        command.arg("run").arg(&self.folder).arg(program).env("HOME", self.path("home"));
-        command
-    }
-
     /// Takes what was made on the hosts away, so that everyone begins with nothing.
     fn clear(&self) {
         for n in 1..=self.hosts {
@@ -168,61 +119,19 @@ impl Lab {
         files
     }
 
-    fn incline(&self, items: usize, user: &str, floor: &Measured) -> Outcome {
+    fn measured(&self, items: usize, user: &str, floor: &Measured) -> Outcome {
         let becoming = if user == "root" { "none" } else { "sudo" };
-        let fingerprint = |n: usize| -> Result<String, String> {
-            let output = Command::new("ssh-keygen")
-                .arg("-lf")
-                .arg(self.path(&format!("{n}/host.pub")))
-                .output()
-                .map_err(|error| error.to_string())?;
-            String::from_utf8_lossy(&output.stdout)
-                .split(' ')
-                .nth(1)
-                .map(ToOwned::to_owned)
-                .ok_or_else(|| "a host has no key".to_owned())
-        };
-        let mut inventory = format!(
-            "version: v1\nkind: OnPremSite\nname: bench\nnetwork: {{cidrs: [10.99.0.0/16]}}\nssh: {{user: {user}, key: {}, becomeRoot: {becoming}}}\n\
-             kubernetes: {{version: \"1.36.3\", podCidr: 100.80.0.0/16, serviceCidr: 100.88.0.0/16}}\n\
-             api: {{name: api.bench.internal, address: 10.99.1.1}}\nmirror: https://mirror.bench.internal\nhosts:\n",
-            self.path("key").display()
-        );
-        for n in 1..=self.hosts {
-            let role = if n == 1 { "controlPlane, worker" } else { "worker" };
-            inventory.push_str(&format!(
-                "  - {{name: host-{n}, address: 10.99.1.{n}, hostKey: \"{}\", roles: [{role}]}}\n",
-                fingerprint(n)?
-            ));
-        }
-        write(self.path("inventories/bench.yaml"), &inventory)?;
         let mut template = "- directory: {path: /opt/bench}\n- directory: {path: /opt/bench/files}\n- symlink: {path: /opt/link, target: /opt/bench}\n".to_owned();
         for (path, content) in Self::files(items) {
             template.push_str(&format!("- file: {{path: {path}, content: {content:?}}}\n"));
         }
-        let templates = std::fs::read_dir(root().join("templates/hosts")).map_err(|error| error.to_string())?;
-        for other in templates.flatten() {
-            write(self.path("templates/hosts").join(other.file_name()), "[]\n")?;
-        }
-        write(self.path("templates/hosts/prepare.yaml"), &template)?;
-        let lock = root().join("inventories/incline.lock");
-        std::fs::copy(&lock, self.path("inventories/incline.lock"))
-            .map_err(|error| format!("{}: {error}", lock.display()))?;
-        let command = |arguments: &[&str]| {
-            let mut command = self.command(incline());
-            command
-                .arg("--inventories")
-                .arg(self.path("inventories"))
-                .arg("--templates")
-                .arg(self.path("templates"))
-                .args(arguments);
-            command
-        };
+        self.site(user, becoming, &template)?;
+        let program = incline();
         let apply = ["apply", "--yes", "--forks", FORKS];
         self.clear();
-        let first = self.made(once(command(&apply))?)?;
-        let again = measure(&mut command(&apply), 3)?;
-        let check = measure(&mut command(&["drift", "--forks", FORKS]), 5)?;
+        let first = self.made(once(self.incline(&program, &apply))?)?;
+        let again = measure(&mut self.incline(&program, &apply), 3)?;
+        let check = measure(&mut self.incline(&program, &["drift", "--forks", FORKS]), 5)?;
         line(
             &format!("incline{}, {} hosts × {items} items", if user == "root" { "" } else { " by sudo" }, self.hosts),
             [Some(&first), Some(&again), Some(&check)],

@@ -1,5 +1,7 @@
-//! `cargo xtask demo`: the whole life of a site, against an emulator of AWS on loopback, watchable in a terminal.
+//! `cargo xtask demo`: the whole life of a site, against an emulator of AWS on loopback, and of hosts in network namespaces, watchable in
+//! a terminal.
 use crate::emulator::{Emulator, edit, estate};
+use crate::lab::{self, Lab};
 use crate::{Outcome, cargo, root, run, testbed};
 use std::path::Path;
 use std::process::Command;
@@ -56,10 +58,64 @@ pub(crate) fn run_demo() -> Outcome {
     incline(&["apply", "--yes", SITE], 0)?;
     incline(&["destroy", SITE, "--confirm", SITE], 0)?;
     drop(aws);
+    on_premises(&folder)?;
     println!(
         "\nThat took {} s. What it started is stopped; {} holds what it wrote.",
         began.elapsed().as_secs(),
         folder.display()
+    );
+    Ok(())
+}
+
+/// What a host of the demo must have.
+const ITEMS: &str = "\
+- directory: {path: /opt/incline/bin}
+- file: {path: /etc/motd, content: \"Patient data. What you do here is logged.\\n\"}
+- unit: {name: demo.service, content: \"[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n\", enabled: true, running: true}
+";
+
+/// Three machines with systemd, over real SSH. Kubernetes, encrypted disks and the VPN take minutes, and are the tests' to show.
+fn on_premises(folder: &Path) -> Outcome {
+    if let Some(why) = lab::prepare()? {
+        println!("\nLeft out, the hosts on premises: they cannot be made here: {why}");
+        return Ok(());
+    }
+    say("a site on premises: three machines with systemd, each in a network namespace of its own, reached over SSH");
+    let lab = Lab::up(folder.join("hosts"), "systemd", 3)?;
+    lab.site("ops", "sudo", ITEMS)?;
+    let program = root().join("target/release/incline");
+    let incline = |arguments: &[&str], wanted: i32| shown(&mut lab.incline(&program, arguments), arguments, wanted);
+    incline(&["plan", "lab"], 0)?;
+    incline(&["apply", "--yes", "lab"], 0)?;
+    say("planned again: nothing");
+    incline(&["plan", "--detailed-exitcode", "lab"], 0)?;
+    say("somebody edits a file on one host, and stops a service on another; a third loses its power");
+    let key = lab.path("key");
+    let by_hand = |host: usize, text: &str| {
+        println!("\x1b[2mhost-{host}# {text}\x1b[0m");
+        let mut ssh = lab.command("ssh");
+        ssh.args([
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "LogLevel=ERROR",
+            "-i",
+        ]);
+        run(ssh.arg(&key).arg(format!("root@10.99.1.{host}")).arg(text))
+    };
+    by_hand(1, "echo welcome >/etc/motd")?;
+    by_hand(2, "systemctl stop demo.service")?;
+    lab.power(3, false)?;
+    say("drift tells both by name, and what could not be checked");
+    incline(&["drift", "lab"], 1)?;
+    say("apply mends them, once all can be reached again");
+    lab.power(3, true)?;
+    incline(&["apply", "--yes", "lab"], 0)?;
+    incline(&["drift", "lab"], 0)?;
+    println!(
+        "\nLeft out, since they take minutes: a cluster made and upgraded (tests/hosts/cluster.rs), disks and NFS (storage.rs), the VPN (vpn.rs)."
     );
     Ok(())
 }
@@ -69,12 +125,16 @@ fn say(heading: &str) {
 }
 
 fn incline(aws: &Emulator, inventories: &Path, arguments: &[&str], wanted: i32) -> Outcome {
-    println!("\x1b[1m$ incline {}\x1b[0m", arguments.join(" "));
     let mut command = Command::new(root().join("target/release/incline"));
     command.arg("--inventories").arg(inventories).args(arguments);
     // Signed in to the group's own account; each site's role is taken on from there.
-    let status = aws.reached_by(&mut command, "111111111111").status();
-    match status.map_err(|error| format!("incline cannot be run: {error}"))?.code() {
+    shown(aws.reached_by(&mut command, "111111111111"), arguments, wanted)
+}
+
+/// Runs incline for everyone to see; it ends as it must.
+fn shown(command: &mut Command, arguments: &[&str], wanted: i32) -> Outcome {
+    println!("\x1b[1m$ incline {}\x1b[0m", arguments.join(" "));
+    match command.status().map_err(|error| format!("incline cannot be run: {error}"))?.code() {
         Some(code) if code == wanted => Ok(()),
         other => Err(format!("incline {} ended with {other:?}, and {wanted} was wanted", arguments.join(" "))),
     }

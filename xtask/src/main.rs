@@ -5,6 +5,7 @@ mod bench_hosts;
 mod demo;
 mod emulator;
 mod kubernetes;
+mod lab;
 mod testbed;
 
 use std::io::{BufRead, BufReader};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 const USAGE: &str = "\
-cargo xtask demo               the whole life of a site, against an emulator of AWS on this machine
+cargo xtask demo               the whole life of a site, against an emulator of AWS on this machine; then hosts, where they can be made
 cargo xtask test               all tests, with their peers set up first
 cargo xtask testbed            make what the tests need, and end
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
