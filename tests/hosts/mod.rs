@@ -162,21 +162,7 @@ impl Lab {
 
     /// Runs shell text on a host as root, past incline.
     fn ssh(&self, host: usize, text: &str) -> Output {
-        self.command("ssh")
-            .args([
-                "-o",
-                "StrictHostKeyChecking=no",
-                "-o",
-                "UserKnownHostsFile=/dev/null",
-                "-o",
-                "LogLevel=ERROR",
-                "-i",
-            ])
-            .arg(self.path("key"))
-            .arg(format!("root@10.99.1.{host}"))
-            .arg(text)
-            .output()
-            .unwrap()
+        script().arg("ssh").arg(self.folder.path()).arg(host.to_string()).arg(text).output().unwrap()
     }
 
     fn sh(&self, host: usize, text: &str) -> String {

@@ -90,20 +90,9 @@ fn on_premises(folder: &Path) -> Outcome {
     say("planned again: nothing");
     incline(&["plan", "--detailed-exitcode", "lab"], 0)?;
     say("somebody edits a file on one host, and stops a service on another; a third loses its power");
-    let key = lab.path("key");
     let by_hand = |host: usize, text: &str| {
         println!("\x1b[2mhost-{host}# {text}\x1b[0m");
-        let mut ssh = lab.command("ssh");
-        ssh.args([
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "UserKnownHostsFile=/dev/null",
-            "-o",
-            "LogLevel=ERROR",
-            "-i",
-        ]);
-        run(ssh.arg(&key).arg(format!("root@10.99.1.{host}")).arg(text))
+        lab.by_hand(host, text)
     };
     by_hand(1, "echo welcome >/etc/motd")?;
     by_hand(2, "systemctl stop demo.service")?;

@@ -68,6 +68,11 @@ impl Lab {
         crate::run(script().arg(if on { "start" } else { "stop" }).arg(&self.folder).arg(host.to_string()))
     }
 
+    /// Runs shell text on a host as root, past incline.
+    pub(crate) fn by_hand(&self, host: usize, text: &str) -> Outcome {
+        crate::run(script().arg("ssh").arg(&self.folder).arg(host.to_string()).arg(text))
+    }
+
     /// Writes a site of all hosts: who logs in, how one becomes root, what each must have; templates that ask for nothing more.
     pub(crate) fn site(&self, user: &str, becoming: &str, items: &str) -> Outcome {
         let mut inventory = format!(

@@ -9,6 +9,7 @@
 #   lab.sh start LAB N                   start host N (up has done so)
 #   lab.sh stop LAB N                    cut host N's power
 #   lab.sh run LAB COMMAND …             run a command where the lab's hosts can be reached
+#   lab.sh ssh LAB N TEXT                run shell text on host N as root
 #   lab.sh down LAB                      end all of it
 #
 # Host N has the address 10.99.1.N, whoever asks is 10.99.0.1. KIND is debian, busybox, systemd, node or vm. A virtual
@@ -270,6 +271,10 @@ start)
 stop) stop "$lab" "$1" ;;
 node) node "$lab" "$1" ;;
 run) exec ip netns exec "$(name "$lab")" "$@" ;;
+ssh)
+  exec ip netns exec "$(name "$lab")" ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
+    -i "$lab/key" "root@10.99.1.$1" "$2"
+  ;;
 down) down "$lab" ;;
 *)
   sed -n 's/^# \{0,1\}//p' "$0" | head -n 17
