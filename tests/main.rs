@@ -5,6 +5,7 @@
 
 mod aws;
 mod cli;
+mod f5;
 mod hostile;
 mod hosts;
 mod mistakes;

@@ -24,7 +24,7 @@ fn the_estate_from_nothing() {
     insta::assert_snapshot!(plan);
     let all = succeed(&["plan", "--offline"]);
     assert!(all.contains("\n  + lakeside-prod-network"));
-    assert!(all.lines().last().unwrap().starts_with("Plan: 30 stacks and 10 hosts in 4 sites:"));
+    assert!(all.lines().last().unwrap().starts_with("Plan: 30 stacks, 10 hosts and 2 tenants in 4 sites:"));
     assert!(all.lines().rev().nth(1).unwrap().starts_with("Offline:"));
 }
 

@@ -19,6 +19,8 @@ pub struct Host {
     pub name: String,
     /// What it must have, stage by stage, in the order in which it is made so.
     pub stages: Vec<(Stage, Vec<Entry>)>,
+    /// The subjects of items whose data is given up: they go, where nobody wishes for them any more.
+    pub released: BTreeSet<String>,
 }
 
 /// An item, and the units that are told when it has changed.
@@ -242,6 +244,32 @@ impl Host {
         })
     }
 
+    /// What holds data that incline made here, as its mark says: the subjects of those items.
+    ///
+    /// # Errors
+    /// The mark cannot be read.
+    pub fn data(&self, site: &str, seen: &Answers) -> Result<BTreeSet<String>, String> {
+        let mark = self.mark(site).read(seen)?;
+        let all = mark.stages.into_values().flat_map(|stage| stage.items.into_values());
+        Ok(all.filter(|undo| undo.data).filter_map(|undo| undo.undo.map(|item| item.subject())).collect())
+    }
+
+    /// The same host of which nothing is wished for any more, but for the data of what is not named.
+    pub fn without_anything(&self, released: BTreeSet<String>) -> Self {
+        // Also what it had by roles that are no longer its own.
+        let stages = Stage::ALL.map(|stage| (stage, Vec::new())).to_vec();
+        Self { name: self.name.clone(), stages, released }
+    }
+
+    /// The same host, asked for nothing but what it is to its cluster.
+    pub fn as_node(&self) -> Self {
+        let of_node = |entry: &&Entry| matches!(entry.item, Item::Node(_));
+        let stages = self.stages.iter();
+        let stages =
+            stages.map(|(stage, entries)| (*stage, entries.iter().filter(of_node).cloned().collect())).collect();
+        Self { name: self.name.clone(), stages, released: BTreeSet::new() }
+    }
+
     /// What sets the machine apart from others, where that matters.
     pub fn identity(&self, seen: &Answers) -> Option<Identity> {
         self.all().find_map(|entry| match &entry.item {
@@ -322,8 +350,11 @@ impl Host {
         // What takes something away must not take away what another item wishes for at the same place.
         let places: BTreeSet<String> = self.all().map(|entry| entry.item.subject()).collect();
         let (mut unwanted, mut left) = (Vec::new(), Vec::new());
-        for (id, undo) in known.items.iter().filter(|(id, _)| !wished.contains(*id)) {
+        let mut gone: Vec<_> = known.items.iter().filter(|(id, _)| !wished.contains(*id)).collect();
+        gone.sort_by_key(|(_, undo)| core::cmp::Reverse(undo.at));
+        for (id, undo) in gone {
             match &undo.undo {
+                Some(item) if undo.data && !self.released.contains(&item.subject()) => left.push(id.clone()),
                 Some(item) if !places.contains(&item.subject()) => unwanted.push((id.clone(), (**item).clone())),
                 Some(_) => {}
                 None if undo.stays => left.push(id.clone()),
@@ -350,14 +381,13 @@ impl Host {
 
     /// What a mark says of a stage that is as it must be.
     fn marks(&self, stage: Stage) -> BTreeMap<String, Undo> {
-        let entries = self.entries(stage).iter();
+        let entries = self.entries(stage).iter().enumerate();
         entries
-            .map(|entry| {
+            .map(|(at, entry)| {
                 let undo = entry.item.undo().map(Box::new);
-                (
-                    entry.item.id(),
-                    Undo { digest: entry.digest.clone(), stays: undo.is_none() && entry.item.stays(), undo },
-                )
+                let stays = undo.is_none() && entry.item.stays();
+                let data = undo.is_some() && entry.item.holds_data();
+                (entry.item.id(), Undo { digest: entry.digest.clone(), at, undo, data, stays })
             })
             .collect()
     }

@@ -11,6 +11,7 @@ mod file;
 mod filesystem;
 mod firewall;
 mod host_certificate;
+mod host_entry;
 mod image;
 mod kubelet;
 mod luks;
@@ -107,6 +108,11 @@ pub(crate) trait Kind {
         None
     }
 
+    /// Whether data goes with what takes it away.
+    fn holds_data(&self) -> bool {
+        false
+    }
+
     /// Whether something of it is left once it is no longer wished for and nothing takes it away.
     fn stays(&self) -> bool {
         true
@@ -154,6 +160,8 @@ kinds! {
     NoSwap(swap::NoSwap) "noSwap"
     /// A systemd unit.
     Unit(unit::Unit) "unit"
+    /// A name that the host knows by a line of `/etc/hosts`.
+    HostEntry(host_entry::HostEntry) "hostEntry"
     /// A source of packages, with its key.
     Repository(repository::Repository) "repository"
     /// A package.
@@ -263,6 +271,10 @@ impl Item {
 
     pub(crate) fn undo(&self) -> Option<Self> {
         self.kind().undo()
+    }
+
+    pub(crate) fn holds_data(&self) -> bool {
+        self.kind().holds_data()
     }
 
     pub(crate) fn stays(&self) -> bool {

@@ -59,9 +59,15 @@ pub(crate) struct StageMark {
 pub(crate) struct Undo {
     /// The digest of the wish.
     pub(crate) digest: String,
+    /// Which it is in its stage: what was made last is taken away first.
+    #[serde(default)]
+    pub(crate) at: usize,
     /// What takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undo: Option<Box<Item>>,
+    /// Whether data goes with it: it stays unless somebody gives that up by its name.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) data: bool,
     /// Whether something of it is left when nothing takes it away.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub(crate) stays: bool,
@@ -108,10 +114,11 @@ impl Mark {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// The mark's text with another stage in it.
-    pub(crate) fn with(&self, stage: &str, mark: StageMark) -> String {
+    /// The mark's text with another stage in it; nothing where it would say nothing.
+    pub(crate) fn with(&self, stage: &str, mark: StageMark) -> Option<String> {
         let mut new = self.clone();
         new.stages.insert(stage.to_owned(), mark);
-        new.text()
+        let nothing = StageMark::default();
+        new.stages.values().any(|mark| *mark != nothing).then(|| new.text())
     }
 }

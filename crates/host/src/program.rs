@@ -90,7 +90,7 @@ pub fn change(
     let (before, after) = host.stage_marks(stage, &old, view);
     let mut act = Act { text: String::new(), payloads: Vec::new(), folders: BTreeSet::new(), secrets, ticket, local };
     let mut items = Vec::new();
-    mark(&mut act, &old.with(stage.name(), before));
+    mark(&mut act, old.with(stage.name(), before));
     let mut due: BTreeSet<String> = view.pending.iter().cloned().collect();
     for (entry, seen) in host.entries(stage).iter().zip(&view.items) {
         if let Judgement::Differs(difference) = &seen.judgement {
@@ -115,9 +115,14 @@ pub fn change(
     // A mark that says that all is done must not outlive what was done.
     let folders: Vec<String> = core::mem::take(&mut act.folders).into_iter().collect();
     act.call("ashore", &folders.iter().map(String::as_str).collect::<Vec<_>>());
-    mark(&mut act, &old.with(stage.name(), after));
+    mark(&mut act, old.with(stage.name(), after));
+    Ok(finish(act, items))
+}
+
+/// A change that looks at the host once more before it ends.
+pub(crate) fn finish(mut act: Act<'_>, items: Vec<String>) -> Change {
     act.text.push_str("release\nprobe\nemit asked 0 0 ''\nemit end 0 0 ''\n");
-    Ok(Change { program: whole(&act.text), payloads: act.payloads, items })
+    Change { program: whole(&act.text), payloads: act.payloads, items }
 }
 
 fn announced(act: &mut Act<'_>, items: &mut Vec<String>, name: String, work: impl FnOnce(&mut Act<'_>)) {
@@ -134,8 +139,13 @@ fn told(act: &mut Act<'_>, items: &mut Vec<String>, handler: String) {
     announced(act, items, handler.clone(), |act| act.call("started", &[verb, unit]));
 }
 
-fn mark(act: &mut Act<'_>, text: &str) {
+/// Writes the mark, or takes it away where nothing of incline is left.
+fn mark(act: &mut Act<'_>, text: Option<String>) {
     let Ok(path) = Path::try_from(PLACE.to_owned()) else { return };
+    let Some(text) = text else {
+        act.script("run rm -f -- \"$1\"\nif [ -d \"$2\" ]; then ashore \"$2\"; fi", &[PLACE, path.folder()]);
+        return;
+    };
     act.call("run", &["mkdir", "-p", path.folder()]);
     act.put(&path, Mode(0o600), &root(), &root(), text.as_bytes());
 }

@@ -1,6 +1,7 @@
 //! What can be typed. Doc comments here are the help texts and the man page.
 use crate::hosts::FORKS;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use incline_render::ApiBy;
 use std::path::PathBuf;
 
 /// Plan, apply and check Kubernetes sites in AWS and on premises, from one inventory file a site
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Trust(Trust),
     Nodes(Nodes),
     Destroy(Destroy),
+    Restore(Restore),
     IamPolicy(IamPolicy),
     Render(Render),
     Graph(Graph),
@@ -104,7 +106,23 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
     #[command(flatten)]
+    pub(crate) bootstrap: Bootstrap,
+    #[command(flatten)]
     pub(crate) forks: Forks,
+}
+
+/// Where the API's name leads on hosts
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Bootstrap {
+    /// Lead the API's name to the host that founds the cluster, while nothing balances the API yet
+    #[arg(long)]
+    bootstrap_direct: bool,
+}
+
+impl Bootstrap {
+    pub(crate) fn api(self) -> ApiBy {
+        if self.bootstrap_direct { ApiBy::Founder } else { ApiBy::Balancer }
+    }
 }
 
 /// How many hosts are asked at once
@@ -159,6 +177,8 @@ pub(crate) struct Apply {
     #[command(flatten)]
     pub(crate) named: Named,
     #[command(flatten)]
+    pub(crate) bootstrap: Bootstrap,
+    #[command(flatten)]
     pub(crate) run: Run,
 }
 
@@ -173,6 +193,8 @@ pub(crate) struct Drift {
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) bootstrap: Bootstrap,
     #[command(flatten)]
     pub(crate) forks: Forks,
 }
@@ -208,16 +230,16 @@ pub(crate) struct Nodes {
     pub(crate) json: bool,
 }
 
-/// Remove a site from AWS; what holds data is kept unless it is named
+/// Remove a site from AWS, or from its hosts; what holds data is kept unless it is named
 #[derive(Debug, Args)]
 pub(crate) struct Destroy {
     /// The site
     pub(crate) site: String,
-    /// A resource that holds data and is removed, too
-    #[arg(long, value_name = "STACK/RESOURCE")]
+    /// A resource that holds data and is removed, too (STACK/RESOURCE); a disk whose keys are destroyed (HOST/DISK)
+    #[arg(long, value_name = "NAME")]
     pub(crate) data: Vec<String>,
-    /// A resource that is left where it is, since it cannot be deleted
-    #[arg(long, value_name = "STACK/RESOURCE")]
+    /// A resource that is left where it is, since it cannot be deleted (STACK/RESOURCE); a disk that stays, encrypted (HOST/DISK)
+    #[arg(long, value_name = "NAME")]
     pub(crate) retain: Vec<String>,
     /// The site's name, typed out, for where nobody is asked
     #[arg(long, value_name = "SITE")]
@@ -225,9 +247,33 @@ pub(crate) struct Destroy {
     /// How many stacks are removed side by side
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
+    #[command(flatten)]
+    pub(crate) forks: Forks,
     /// Print what happens as JSON lines
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Give a cluster's etcd back what a snapshot holds; the other control-plane hosts leave, and join again by the next apply
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The site
+    pub(crate) site: String,
+    /// Who may read snapshots: the file of an age identity
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+    /// The control-plane host that gets it; default: the first
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// A local copy of a snapshot; default: the newest on that host
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// A control-plane host that does not answer, and never comes back as it was
+    #[arg(long, value_name = "HOST")]
+    pub(crate) lost: Vec<String>,
+    /// The site's name, typed out, for where nobody is asked
+    #[arg(long, value_name = "SITE")]
+    pub(crate) confirm: Option<String>,
 }
 
 /// Print the least rights that a command needs in a site's account, as a list of IAM policies

@@ -1,13 +1,13 @@
 //! A plan and a system → what is seen while it is carried out, and how it ended. What `apply` and `destroy` share.
 use crate::error::{Exit, Failure};
+use crate::hosts::OnPremises;
 use crate::live::Live;
 use crate::view;
 use incline_aws::Stacks;
 use incline_exec::{Ended, Lane, Look, Say, Stop, System};
 use incline_model::event::Trouble;
-use incline_model::plan::{Plan, Step, is_of_host};
+use incline_model::plan::{Plan, Step, is_of_tenant, is_on_premises};
 use incline_plan::Table;
-use incline_ssh::Hosts;
 use tokio::sync::watch;
 
 /// Follows whatever CloudFormation is at work on, until the sites are still, and gives their plan.
@@ -51,23 +51,42 @@ pub(crate) async fn settled(
     }
 }
 
-/// Stacks and hosts, as one system: a step's target says which it is.
+/// Stacks and what stands on premises, as one system: a step's target says which it is.
 pub(crate) struct Systems<'a> {
     pub(crate) stacks: Stacks<'a>,
-    pub(crate) hosts: &'a Hosts,
+    pub(crate) onprem: &'a OnPremises<'a>,
 }
 
 impl System for Systems<'_> {
     fn lane(&self, step: &Step) -> Lane {
-        if is_of_host(&step.target) { self.hosts.lane(step) } else { self.stacks.lane(step) }
+        if is_on_premises(&step.target) { self.onprem.lane(step) } else { self.stacks.lane(step) }
     }
 
     async fn look(&self, step: &Step) -> Result<Look, Trouble> {
-        if is_of_host(&step.target) { self.hosts.look(step).await } else { self.stacks.look(step).await }
+        if is_on_premises(&step.target) { self.onprem.look(step).await } else { self.stacks.look(step).await }
     }
 
     async fn apply(&self, step: &Step, say: &Say) -> Result<(), Ended> {
-        if is_of_host(&step.target) { self.hosts.apply(step, say).await } else { self.stacks.apply(step, say).await }
+        if is_on_premises(&step.target) {
+            self.onprem.apply(step, say).await
+        } else {
+            self.stacks.apply(step, say).await
+        }
+    }
+}
+
+/// Hosts and the BIG-IPs in front of them.
+impl System for OnPremises<'_> {
+    fn lane(&self, step: &Step) -> Lane {
+        if is_of_tenant(&step.target) { self.tenants.lane(step) } else { self.hosts.lane(step) }
+    }
+
+    async fn look(&self, step: &Step) -> Result<Look, Trouble> {
+        if is_of_tenant(&step.target) { self.tenants.look(step).await } else { self.hosts.look(step).await }
+    }
+
+    async fn apply(&self, step: &Step, say: &Say) -> Result<(), Ended> {
+        if is_of_tenant(&step.target) { self.tenants.apply(step, say).await } else { self.hosts.apply(step, say).await }
     }
 }
 

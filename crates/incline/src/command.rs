@@ -10,6 +10,7 @@ pub(crate) mod lock;
 pub(crate) mod nodes;
 pub(crate) mod plan;
 pub(crate) mod render;
+pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod shell;
 pub(crate) mod trust;

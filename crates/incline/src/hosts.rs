@@ -1,12 +1,14 @@
-//! Asking hosts: the ways to them, the secrets that they need, looking at what is there.
+//! Asking what stands on premises, hosts and BIG-IPs: the ways to them, the secrets that they need, looking at what is there.
 use crate::error::Failure;
 use crate::view;
+use incline_f5::{Device, Tenants};
 use incline_host::{Host, Secret, Secrets, Sighting};
 use incline_model::drift::SiteDrift;
 use incline_model::inventory::SecretSource;
 use incline_model::plan::SitePlan;
 use incline_model::site::OnPrem;
-use incline_render::{Templates, render_hosts};
+use incline_model::tenant::Presence;
+use incline_render::{ApiBy, Templates, render_hosts, render_tenants};
 use incline_ssh::{Config, Connections, Hosts, Keys, Part};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
@@ -31,17 +33,26 @@ pub(crate) struct OnPremises<'a> {
     sites: Vec<&'a OnPrem>,
     /// The hosts.
     pub(crate) hosts: Hosts,
+    /// The BIG-IPs in front of them.
+    pub(crate) tenants: Tenants,
     seen: BTreeMap<String, BTreeMap<String, Sighting>>,
+    seen_tenants: BTreeMap<String, Presence>,
+    doing: Doing,
 }
 
 impl<'a> OnPremises<'a> {
-    /// Renders the hosts of some sites, and finds the secrets that looking at them needs. Nothing is connected to yet.
-    pub(crate) fn open(sites: &[&'a OnPrem], templates: &Templates, forks: u16, doing: Doing) -> Result<Self, Failure> {
+    /// Takes the hosts of some sites as they must be, and finds the secrets that looking at them needs. Nothing is connected to yet.
+    pub(crate) fn open(
+        sites: &[&'a OnPrem],
+        wish: impl Fn(&OnPrem) -> Result<Vec<Host>, Failure>,
+        forks: u16,
+        doing: Doing,
+    ) -> Result<Self, Failure> {
         let config = Config::read().map_err(|cause| Failure::Other { cause, hint: None })?;
         let mut parts = Vec::new();
         for site in sites {
             let typed = site.typed();
-            let hosts = desired(site, templates)?;
+            let hosts = wish(site)?;
             parts.extend(typed.hosts.iter().zip(hosts).map(|(host, wish)| Part {
                 site: typed.name.to_string(),
                 route: config.route(typed, host),
@@ -54,7 +65,14 @@ impl<'a> OnPremises<'a> {
         };
         let connections = Connections::new(Keys::new(view::ask::hidden));
         let hosts = Hosts::new(parts, connections, secrets, local, who(doing), usize::from(forks));
-        Ok(Self { sites: sites.to_vec(), hosts, seen: BTreeMap::new() })
+        let (seen, seen_tenants) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { sites: sites.to_vec(), hosts, tenants: Tenants::default(), seen, seen_tenants, doing })
+    }
+
+    /// The same, with the BIG-IPs in front of the hosts.
+    pub(crate) fn with_tenants(self) -> Result<Self, Failure> {
+        let tenants = tenants(&self.sites, self.doing)?;
+        Ok(Self { tenants, ..self })
     }
 
     /// Looks at all hosts, side by side.
@@ -64,8 +82,10 @@ impl<'a> OnPremises<'a> {
             return;
         }
         let looking = view::looking::Looking::new(count, json);
-        let seen = self.hosts.observe(|sighting| looking.told(sighting)).await;
+        let hosts = self.hosts.observe(|sighting| looking.told(sighting));
+        let (seen, tenants) = tokio::join!(hosts, self.tenants.observe());
         looking.close();
+        self.seen_tenants = tenants;
         for ((site, host), sighting) in seen {
             self.seen.entry(site).or_default().insert(host, sighting);
         }
@@ -74,15 +94,39 @@ impl<'a> OnPremises<'a> {
     /// The plans of the sites, by what was seen; or, where nobody looked, as if nothing were there.
     pub(crate) fn plan(&self) -> Vec<SitePlan> {
         self.each(|site, hosts, seen| {
-            let plan = incline_plan::plan_hosts(site.typed().name.as_str(), hosts, seen, self.hosts.secrets());
+            let name = site.typed().name.as_str();
+            let mut plan = incline_plan::plan_hosts(name, hosts, seen, self.hosts.secrets());
+            incline_plan::plan_tenants(name, self.tenants.of(name), &self.seen_tenants, &mut plan);
             SitePlan { place: place(site), ..plan }
         })
+    }
+
+    /// The plan that removes what incline made on the hosts of a site, given what they would be.
+    pub(crate) fn removal(&self, wished: &[Host]) -> Option<SitePlan> {
+        let wished: Vec<&Host> = wished.iter().collect();
+        let plans = self.each(|site, bare, seen| {
+            let name = site.typed().name.as_str();
+            let mut plan = incline_plan::remove_hosts(name, &wished, bare, seen, self.hosts.secrets());
+            incline_plan::remove_tenants(name, self.tenants.of(name), &self.seen_tenants, &mut plan);
+            SitePlan { place: place(site), ..plan }
+        });
+        plans.into_iter().next()
+    }
+
+    /// What was seen of a site's hosts.
+    pub(crate) fn sightings(&self, site: &str) -> impl Iterator<Item = (&str, &Sighting)> {
+        self.seen.get(site).into_iter().flatten().map(|(host, sighting)| (host.as_str(), sighting))
     }
 
     /// What no longer holds.
     pub(crate) fn drift(&self) -> Vec<SiteDrift> {
         self.each(|site, hosts, seen| {
-            let drift = incline_plan::drift_hosts(site.typed().name.as_str(), hosts, seen, self.hosts.secrets());
+            let name = site.typed().name.as_str();
+            let mut drift = incline_plan::drift_hosts(name, hosts, seen, self.hosts.secrets());
+            let (in_sync, findings) = incline_plan::drift_tenants(name, self.tenants.of(name), &self.seen_tenants);
+            drift.in_sync += in_sync;
+            drift.findings.extend(findings);
+            drift.findings.sort();
             SiteDrift { place: place(site), ..drift }
         })
     }
@@ -100,8 +144,25 @@ impl<'a> OnPremises<'a> {
 }
 
 /// What the hosts of a site must have.
-pub(crate) fn desired(site: &OnPrem, templates: &Templates) -> Result<Vec<Host>, Failure> {
-    render_hosts(site, templates).map_err(|source| Failure::Render { site: site.typed().name.to_string(), source })
+pub(crate) fn desired(site: &OnPrem, templates: &Templates, api: ApiBy) -> Result<Vec<Host>, Failure> {
+    render_hosts(site, templates, api).map_err(|source| Failure::Render { site: site.typed().name.to_string(), source })
+}
+
+/// The BIG-IPs of some sites.
+fn tenants(sites: &[&OnPrem], doing: Doing) -> Result<Tenants, Failure> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let mut devices = Vec::new();
+    for site in sites {
+        let typed = site.typed();
+        let Some(f5) = &typed.f5 else { continue };
+        let tenants = render_tenants(site, &BTreeSet::new());
+        let password = match doing {
+            Doing::Nothing => Secret::new(Vec::new()),
+            Doing::Work(_) => secret(&f5.password)?,
+        };
+        devices.push(Device::new(typed.name.as_str(), f5, password, tenants, &who(doing), incline_ssh::local));
+    }
+    Ok(Tenants::new(devices, now))
 }
 
 /// Where a site stands, for the eye.
@@ -128,7 +189,7 @@ fn secrets(parts: &[Part]) -> Result<Secrets, Failure> {
     sources.into_iter().map(|source| Ok((source.clone(), secret(source)?))).collect()
 }
 
-fn secret(source: &SecretSource) -> Result<Secret, Failure> {
+pub(crate) fn secret(source: &SecretSource) -> Result<Secret, Failure> {
     let missing = |cause: String, hint: &str| Failure::Other { cause, hint: Some(hint.to_owned()) };
     let bytes = match source {
         SecretSource::Env(name) => std::env::var(name.as_str()).map(String::into_bytes).map_err(|_| {

@@ -47,6 +47,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Trust(options) => command::trust::run(common, options),
         Command::Nodes(options) => command::nodes::run(common, options),
         Command::Destroy(options) => command::destroy::run(common, options),
+        Command::Restore(options) => command::restore::run(common, options),
         Command::IamPolicy(options) => command::iam_policy::run(common, options),
         Command::Render(options) => command::render::run(common, options),
         Command::Graph(options) => command::graph::run(common, options),

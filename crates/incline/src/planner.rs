@@ -9,7 +9,7 @@ use incline_model::plan::{Basis, FORMAT, Plan, SitePlan};
 use incline_model::scalar::Name;
 use incline_model::site::Aws;
 use incline_plan::{Moved, Named, Table, digest};
-use incline_render::Templates;
+use incline_render::{ApiBy, Templates};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -164,10 +164,21 @@ fn made_from(site: &mut SitePlan, templates: &str, digests: &BTreeMap<String, St
     }
 }
 
+/// The input that says where the API's name leads, where that is not to its balancer.
+const API: &str = "api";
+const FOUNDER: &str = "founder";
+
+/// Where the API's name leads by a saved plan.
+pub(crate) fn api_of(plan: &Plan) -> ApiBy {
+    let is_direct = plan.sites.iter().any(|site| site.inputs.get(API).is_some_and(|by| by == FOUNDER));
+    if is_direct { ApiBy::Founder } else { ApiBy::Balancer }
+}
+
 /// Takes the plans of on-prem sites into a plan.
 pub(crate) fn take_in(
     plan: &mut Plan,
     onprem: &OnPremises<'_>,
+    api: ApiBy,
     templates: &Templates,
     digests: &BTreeMap<String, String>,
     lock: &str,
@@ -175,6 +186,9 @@ pub(crate) fn take_in(
     let templates = templates.digest();
     for mut site in onprem.plan() {
         made_from(&mut site, &templates, digests, lock);
+        if api == ApiBy::Founder {
+            site.inputs.insert(API.to_owned(), FOUNDER.to_owned());
+        }
         plan.sites.push(site);
     }
     plan.sites.sort_by(|a, b| a.site.cmp(&b.site));

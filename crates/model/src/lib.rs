@@ -25,6 +25,7 @@ pub mod region;
 pub mod scalar;
 pub mod shape;
 pub mod site;
+pub mod tenant;
 pub mod yaml;
 
 pub use hex::hex;

@@ -264,6 +264,8 @@ pub struct Totals {
     pub stacks: usize,
     /// Hosts that change.
     pub hosts: usize,
+    /// Tenants that change.
+    pub tenants: usize,
     /// Resources to create.
     pub create: usize,
     /// Resources to change where they stand.
@@ -274,8 +276,13 @@ pub struct Totals {
     pub remove: usize,
 }
 
-/// Whether a target is a host's, and not a stack: no stack's name has a slash.
-pub fn is_of_host(target: &str) -> bool {
+/// Whether a target is a tenant of a BIG-IP: no host's name has a colon.
+pub fn is_of_tenant(target: &str) -> bool {
+    target.contains("/f5:")
+}
+
+/// Whether a target is a host's or a tenant, and not a stack: no stack's name has a slash.
+pub fn is_on_premises(target: &str) -> bool {
     target.contains('/')
 }
 
@@ -283,10 +290,12 @@ impl SitePlan {
     /// How much the site's plan changes.
     pub fn totals(&self) -> Totals {
         let (hosts, stacks): (Vec<&str>, Vec<&str>) =
-            self.steps.iter().map(|step| step.target.as_str()).partition(|target| is_of_host(target));
+            self.steps.iter().map(|step| step.target.as_str()).partition(|target| is_on_premises(target));
+        let (tenants, hosts): (Vec<&str>, Vec<&str>) = hosts.into_iter().partition(|target| is_of_tenant(target));
         let hosts: BTreeSet<&str> =
             hosts.into_iter().filter_map(|target| target.rsplit_once('/')).map(|(host, _)| host).collect();
-        let mut totals = Totals { stacks: stacks.len(), hosts: hosts.len(), ..Totals::default() };
+        let mut totals =
+            Totals { stacks: stacks.len(), hosts: hosts.len(), tenants: tenants.len(), ..Totals::default() };
         for change in self.steps.iter().flat_map(|step| &step.changes) {
             match change.verb {
                 Verb::Create => totals.create += 1,

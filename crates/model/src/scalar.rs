@@ -123,6 +123,13 @@ words! {
         });
         if fits { Ok(()) } else { no(format!("`{text}` is not a DNS name"), "lower-case labels joined by dots, as in `prod.lakeside.internal`") }
     }
+    /// A DNS name, and a port where it is not the usual one.
+    Endpoint "incline-endpoint" "bigip-a.lakeside.internal" |text| {
+        let (name, port) = text.split_once(':').unwrap_or((text, "443"));
+        if name.parse::<DnsName>().is_ok() && port.parse::<u16>().is_ok_and(|port| port > 0) { Ok(()) } else {
+            no(format!("`{text}` is not a DNS name"), "a DNS name, perhaps with a port, as in `bigip-a.lakeside.internal:8443`")
+        }
+    }
     /// An AWS account number: twelve digits.
     AccountId "incline-aws-account" "111122223333" |text| {
         if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) { Ok(()) } else {

@@ -102,6 +102,33 @@ pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sigh
     plan
 }
 
+/// Plans the removal of all that incline made on the hosts of a site: what was made last goes first. `bare` are the hosts of which
+/// nothing is wished for any more.
+pub fn remove_hosts(
+    site: &str,
+    hosts: &[&Host],
+    bare: &[&Host],
+    sightings: &BTreeMap<String, Sighting>,
+    secrets: &Secrets,
+) -> SitePlan {
+    let mut plan = plan_hosts(site, bare, sightings, secrets);
+    needs(site, hosts, &mut plan.steps);
+    let mut after: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for step in &plan.steps {
+        for need in &step.needs {
+            after.entry(need.clone()).or_default().push(step.target.clone());
+        }
+    }
+    for step in &mut plan.steps {
+        step.needs = after.remove(&step.target).unwrap_or_default();
+        (step.verb, step.reason) = (Verb::Remove, Reason::Unwanted);
+    }
+    plan.steps.reverse();
+    // A host has few of all the stages that there are.
+    plan.unchanged.clear();
+    plan
+}
+
 /// Why a host that would found the cluster must not: another host is a member of it, or nobody can say so.
 fn second_cluster(
     host: &Host,
@@ -404,7 +431,7 @@ mod tests {
 
     /// What the stages of two workers wait for, beside a control plane that changes too.
     fn waits(impact: Impact) -> Vec<Vec<String>> {
-        let host = |name: &str| Host { name: name.to_owned(), stages: Vec::new() };
+        let host = |name: &str| Host { name: name.to_owned(), stages: Vec::new(), released: BTreeSet::new() };
         let hosts = [host("cp"), host("b"), host("a")];
         let stages = [("cp", Stage::ControlPlane), ("a", Stage::Workers), ("b", Stage::Workers)];
         let mut steps: Vec<Step> = stages

@@ -21,12 +21,16 @@ mod prelude;
 mod references;
 mod replacement;
 mod stack;
+mod tenants;
 mod verdict;
 
 pub use drift::mend_drift;
 pub use fingerprint::{digest, fingerprint};
-pub use hosts::{drift_hosts, plan_hosts, target};
+pub use hosts::{drift_hosts, plan_hosts, remove_hosts, target};
 pub use replacement::Table;
+pub use tenants::{
+    drift_tenants, plan_tenants, remove_tenants, tenant_fingerprint, tenant_is_fulfilled, tenant_target,
+};
 pub use verdict::{Judged, surprises};
 
 use crate::prelude::*;

@@ -9,6 +9,7 @@ use incline_model::desired::Stage;
 use incline_model::fault::Path;
 use incline_model::hex;
 use incline_model::inventory::onprem::{self, Role};
+use incline_model::scalar::Address;
 use incline_model::site::OnPrem;
 use incline_model::yaml;
 use serde_json::{Value, json};
@@ -91,19 +92,40 @@ pub(crate) fn templates() -> impl Iterator<Item = &'static str> {
     stages.chain(FILES.iter().map(|(_, file)| *file).filter(|file| is_template(file)))
 }
 
+/// Where the API's name leads on a site's hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiBy {
+    /// To what balances it.
+    Balancer,
+    /// To the host that founds the cluster, while nothing balances the API yet.
+    Founder,
+}
+
+impl ApiBy {
+    fn address(self, site: &OnPrem) -> Address {
+        match (self, site.control_plane().next()) {
+            (Self::Founder, Some(first)) => first.address,
+            _ => site.typed().api.address,
+        }
+    }
+}
+
 /// Renders the hosts of a site, in the inventory's order.
 ///
 /// # Errors
 /// A template that cannot be rendered, or that gives something else than items.
-pub fn render_hosts(site: &OnPrem, templates: &Templates) -> Result<Vec<Host>, Error> {
+pub fn render_hosts(site: &OnPrem, templates: &Templates, api: ApiBy) -> Result<Vec<Host>, Error> {
     // Most hosts of a site are alike: what gives the same text is read once.
     let mut known = BTreeMap::new();
-    site.typed().hosts.iter().map(|host| one(site, host, templates, &mut known)).collect()
+    site.typed().hosts.iter().map(|host| one(site, host, templates, api, &mut known)).collect()
 }
 
 /// What the templates of a host see.
-pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Value, Error> {
+pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates, api: ApiBy) -> Result<Value, Error> {
     let mut context = facts(site, host, templates)?;
+    if let Some(context) = context.as_object_mut() {
+        context.insert("apiAddress".to_owned(), json!(api.address(site)));
+    }
     for more in [storage::facts(site, host, templates)?, vpn::facts(site)] {
         if let (Some(context), Value::Object(more)) = (context.as_object_mut(), more) {
             context.extend(more);
@@ -189,7 +211,7 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Va
         "nodes": typed.hosts.iter().filter(|host| is_node(host)).map(|host| format!("{} {}\n", host.name, host.address)).collect::<String>(),
         "nodeLabels": typed.hosts.iter().filter(|host| is_node(host)).map(|host| (host.name.to_string(), json!(host.labels))).collect::<serde_json::Map<_, _>>(),
         "snapshots": typed.etcd_snapshots, "escrows": !host.disks.is_empty() || (typed.etcd_snapshots.is_some() && has(host, Role::ControlPlane)),
-        "isNode": is_node(host), "mirror": { "host": mirror_host, "port": mirror_port },
+        "f5": typed.f5.is_some(), "isNode": is_node(host), "mirror": { "host": mirror_host, "port": mirror_port },
         "aws": false, "bin": "/opt/incline/bin",
         "registry": registry, "registryAuthority": authority, "registryServer": format!("{scheme}://{authority}"),
         "images": images, "pins": artifacts,
@@ -234,9 +256,10 @@ fn one(
     site: &OnPrem,
     host: &onprem::Host,
     templates: &Templates,
+    api: ApiBy,
     known: &mut BTreeMap<String, Vec<Entry>>,
 ) -> Result<Host, Error> {
-    let context = context(site, host, templates)?;
+    let context = context(site, host, templates, api)?;
     let mut stages = Vec::new();
     for (stage, names, who) in STAGES {
         if !who(site, host) {
@@ -257,7 +280,7 @@ fn one(
         }
         stages.push((stage, all));
     }
-    let host = Host { name: host.name.to_string(), stages };
+    let host = Host { name: host.name.to_string(), stages, released: BTreeSet::new() };
     match host.clash() {
         Some(what) => Err(Error::Clash { host: host.name, what }),
         None => Ok(host),

@@ -9,6 +9,7 @@ extern crate alloc;
 extern crate std;
 
 mod context;
+mod f5;
 mod hosts;
 mod node;
 mod prelude;
@@ -17,7 +18,8 @@ mod storage;
 mod templates;
 mod vpn;
 
-pub use hosts::render_hosts;
+pub use f5::render_tenants;
+pub use hosts::{ApiBy, render_hosts};
 pub use stacks::render;
 pub use templates::Templates;
 pub use vpn::{VpnDevice, render_vpn};

@@ -293,7 +293,9 @@ mod tests {
             (crate::storage::UNLOCK, json!({ "disk": { "name": "data", "device": "/dev/disk/by-id/x" } })),
             ("ignition/units/incline-data-volume.service.j2", json!({ "device": "/dev/xvdf", "mount": "/data" })),
         ];
-        let host = crate::hosts::context(data_centre, &data_centre.typed().hosts[0], &templates).unwrap();
+        let host =
+            crate::hosts::context(data_centre, &data_centre.typed().hosts[0], &templates, crate::ApiBy::Balancer)
+                .unwrap();
         let hosts = crate::hosts::templates().map(|name| (name, host.clone()));
         let devices = crate::vpn::TEMPLATES.into_iter();
         let devices = devices.map(|name| (name, crate::vpn::facts(data_centre)));

@@ -6,7 +6,9 @@ use crate::route::{Root, Route};
 use crate::talk::{Talk, look};
 use futures_util::stream::{self, StreamExt};
 use incline_exec::{Ended, Lane, Look, Say, System};
-use incline_host::{Answers, Asks, Conversation, Entrance, Heard, Host, Secrets, Sighting, Ticket, View, change, hold};
+use incline_host::{
+    Answers, Asks, Change, Conversation, Entrance, Heard, Host, Secrets, Sighting, Ticket, View, change, hold,
+};
 use incline_model::desired::Stage;
 use incline_model::event::{Event, Trouble};
 use incline_model::inventory::SecretSource;
@@ -203,6 +205,36 @@ impl Hosts {
         let conversation = Conversation::new(nonce, Asks::default());
         let mut talk = Talk::start(&connection, &part.route, &self.secrets, program, true, conversation).await?;
         talk.hear().await
+    }
+}
+
+impl Hosts {
+    /// Carries out a change of a host that is no stage's, under the host's lock.
+    ///
+    /// # Errors
+    /// The host does not answer, somebody else is at work on it, or the change failed.
+    pub async fn change(&self, site: &str, host: &str, change: Change) -> Result<(), Trouble> {
+        let key = (site.to_owned(), host.to_owned());
+        let part = self.parts.get(&key).ok_or_else(|| Trouble::new("there is no such host"))?;
+        let nonce = nonce();
+        let program = hold(&nonce, &self.who, &Asks::default());
+        let connection = self.connection(part).await?;
+        let conversation = Conversation::new(&nonce, Asks::default());
+        let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, true, conversation).await?;
+        match talk.hear().await? {
+            Heard::Asked(_) => {}
+            Heard::Busy(who) => return Err(busy(&who)),
+            Heard::Refused(why) => return Err(Trouble::new(why)),
+            _ => return Err(Trouble::new("the host said nothing of what it is")),
+        }
+        match talk.change(change, |_| {}).await? {
+            Heard::Asked(_) => Ok(()),
+            Heard::Failed(_, why) => {
+                let (cause, details) = gist(&why);
+                Err(Trouble::new(cause).details(details))
+            }
+            _ => Err(Trouble::new("the host did not say how it ended")),
+        }
     }
 }
 

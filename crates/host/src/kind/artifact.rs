@@ -1,11 +1,12 @@
 //! A file that is fetched by the host or sent to it, checked by its digest before it gets its name, and perhaps unpacked.
 use super::path::{STAT, ask_sum, compare_ownership, stat, sum};
-use super::{Absent, Difference, Item, Judgement, Kind, known};
+use super::{Absent, Command, Difference, Item, Judgement, Kind, known};
 use crate::act::{Act, Payload};
 use crate::ask::{Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{Digest, Mode, Path, Url, root};
+use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
 /// Whether what was unpacked is still what the archive held: a list of digests that was made when it was unpacked, of
@@ -149,6 +150,12 @@ settle "$3" 0644 root root"#,
     }
 
     fn undo(&self) -> Option<Item> {
-        if self.unpack.is_none() { Absent::at(&self.path) } else { None }
+        let Some(into) = &self.unpack else { return Absent::at(&self.path) };
+        let (path, list, into) = (shell(self.path.as_str()), shell(&self.list()), shell(into.as_str()));
+        let script = format!(
+            "if [ -e {list} ]; then sed -n 's/^[0-9a-f]\\{{64\\}}  //p' {list} | (cd {into} && while IFS= read -r file; do rm -f -- \"$file\"; done); fi; \
+             rm -f -- {list} {path}"
+        );
+        Command::removal(self.path.to_string(), script, self.path.as_str()).map(Item::Command)
     }
 }

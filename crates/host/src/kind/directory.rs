@@ -1,11 +1,12 @@
 //! A folder.
 use super::path::{STAT, compare_ownership, stat};
-use super::{Difference, Judgement, Kind, known};
+use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{Account, Mode, Path, root};
+use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
 /// A folder. Folders above it that are not there are made too, for root alone to write.
@@ -56,6 +57,13 @@ impl Kind for Directory {
             }
         }
         difference.judged()
+    }
+
+    /// It goes if nothing of anybody else's is in it.
+    fn undo(&self) -> Option<Item> {
+        let path = shell(self.path.as_str());
+        let script = format!("rmdir {path} || :");
+        Command::removal(self.path.to_string(), script, self.path.as_str()).map(Item::Command)
     }
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {

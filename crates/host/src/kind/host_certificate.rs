@@ -1,10 +1,11 @@
 //! A host's own key and certificate, by which hosts of the site know each other: made by the authority that one of them keeps.
-use super::{Difference, Judgement, Kind, known};
+use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{FileName, Mode, Path, Word, root};
+use incline_model::quote::shell;
 use serde::{Deserialize, Serialize};
 
 /// What a host's certificate is: lines `NAME VALUE`. Words: the folder, and the days that must be left.
@@ -84,6 +85,14 @@ impl Kind for HostCertificate {
         difference.compare("key's mode and owner", fact("key"), "600 root");
         difference.compare(&format!("ends within {days} days"), fact("ends"), "no");
         difference.judged()
+    }
+
+    fn undo(&self) -> Option<Item> {
+        let files = ["host.crt", "host.key", "ca.crt", "authority.crt", "authority.key"];
+        let files: String =
+            files.iter().map(|file| format!(" {}", shell(&format!("{}/{file}", self.folder)))).collect();
+        let script = format!("rm -f --{files}");
+        Command::removal(self.folder.to_string(), script, &format!("{}/host.crt", self.folder)).map(Item::Command)
     }
 
     fn act(&self, _: &Difference, act: &mut Act<'_>) {

@@ -2,14 +2,15 @@
 //! (cryptsetup(8), clevis(1)).
 use super::block::{DISK, disk, gone};
 use super::path::STAT;
-use super::{Difference, Judgement, Kind, known, lost};
+use super::{Command, Difference, Item, Judgement, Kind, known, lost};
 use crate::act::Act;
 use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::clevis::{Bound, Policy};
 use crate::prelude::*;
 use crate::secret::Secrets;
-use crate::words::{FileName, Path, UnitName, Uuid};
+use crate::words::{FileName, Line, Path, UnitName, Uuid};
 use incline_model::inventory::onprem::Tang;
+use incline_model::quote::shell;
 use incline_model::scalar::AgeRecipient;
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,23 @@ impl Kind for Luks {
 
     fn made_before(&self, difference: Difference) -> Judgement {
         if difference.missing { lost("an encrypted volume", &self.device) } else { Judgement::Differs(difference) }
+    }
+
+    /// Without its keys, nobody reads what is on the disk any more (NIST SP 800-88, cryptographic erase). What stands on the
+    /// volume ends with its service; what keeps it open keeps it whole.
+    fn undo(&self) -> Option<Item> {
+        let (by, name, device) = (shell(self.by.as_str()), shell(self.name.as_str()), shell(self.device.as_str()));
+        let script = format!(
+            "systemctl disable --now {by}; if [ -e /dev/mapper/{name} ]; then cryptsetup close {name} || exit; fi; \
+             if cryptsetup isLuks {device}; then cryptsetup luksErase --batch-mode {device} || exit; fi; wipefs --quiet --all {device}"
+        );
+        let name = Line::try_from(self.device.to_string()).ok()?;
+        let unless = format!("! cryptsetup isLuks {device}");
+        Some(Item::Command(Command { name, run: script, unless, timeout: 600 }))
+    }
+
+    fn holds_data(&self) -> bool {
+        true
     }
 
     fn act(&self, difference: &Difference, act: &mut Act<'_>) {

@@ -1,6 +1,6 @@
 //! A node of a Kubernetes cluster, made by kubeadm: founded, or joined with a ticket that a control-plane host makes for one
 //! apply (<https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/high-availability/>).
-use super::{Difference, Judgement, Kind, known};
+use super::{Command, Difference, Item, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
@@ -20,7 +20,8 @@ if [ -e /etc/kubernetes/kubelet.conf ]; then
   state=worker
   config=/etc/kubernetes/kubelet.conf
   # There the kubelet asks the API server beside it.
-  if [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ]; then state=control-plane config=/etc/kubernetes/admin.conf; fi
+  # In the midst of a restore, its manifests stand aside.
+  if [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || [ -e /etc/kubernetes/restoring ]; then state=control-plane config=/etc/kubernetes/admin.conf; fi
   server=$(sed -n 's/^ *server: //p' "$config")
 fi
 if [ -e /var/lib/incline/joining ]; then state=half; fi
@@ -157,6 +158,11 @@ ashore /var/lib/incline/joining /var/lib/incline"#,
         act.script("rm -f /var/lib/incline/joining\nashore /var/lib/incline", &[]);
     }
 
+    fn undo(&self) -> Option<Item> {
+        Command::removal(format!("reset {}", self.name), RESET.to_owned(), "/etc/kubernetes/kubelet.conf")
+            .map(Item::Command)
+    }
+
     fn impact(&self, difference: &Difference) -> Impact {
         if difference.missing { Impact::None } else { Impact::InPlace }
     }
@@ -175,6 +181,12 @@ fi
 kubeadm_or_fail init /etc/incline/kubeadm/init.yaml
 # Whoever joins gets a token of its own.
 revoke ''"#;
+
+/// What etcd holds on a disk of its own is that disk's matter: kubeadm would empty it, whoever keeps the disk.
+const RESET: &str =
+    "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock --skip-phases remove-etcd-member || exit
+rm -rf /etc/kubernetes /var/lib/incline/joining /var/lib/incline/upgrading || exit
+if ! mountpoint -q /var/lib/etcd; then rm -rf /var/lib/etcd; fi";
 
 /// What the ticket gave lies in memory, and goes however it ends.
 const JOIN: &str = r#"

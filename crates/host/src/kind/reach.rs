@@ -8,19 +8,19 @@ use crate::words::{Line, Word};
 use serde::{Deserialize, Serialize};
 
 /// Whether a TCP port answers, and how. Words: the name or address, the port. Status 0: `open`, or `refused`; 1: `unknown`
-/// (the name), or `silent`.
+/// (the name), or `silent`: nobody answers, or no way leads there.
 const REACH: Topic = Topic {
     name: "reach",
     program: r#"
 while [ $# -gt 1 ]; do
-  if has getent && ! getent hosts "$1" >/dev/null; then emit reach "$i" 1 unknown
+  if has getent && ! getent ahosts "$1" >/dev/null; then emit reach "$i" 1 unknown
   elif ! has timeout; then emit reach "$i" 127 timeout
   elif ! has bash && ! has nc; then emit reach "$i" 127 'neither bash nor nc'
   else
-    if has bash; then timeout 5 bash -c ': <"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null 3<&- 9>&-
-    else timeout 5 nc -z "$1" "$2" >/dev/null 2>&1 3<&- 9>&-; fi
+    if has bash; then out=$(timeout 5 bash -c ': <"/dev/tcp/$0/$1"' "$1" "$2" 2>&1 3<&- 9>&-)
+    else out=$(timeout 5 nc -v -z "$1" "$2" 2>&1 3<&- 9>&-); fi
     status=$?
-    case $status in 0) emit reach "$i" 0 open ;; 124) emit reach "$i" 1 silent ;; *) emit reach "$i" 0 refused ;; esac
+    case $status:$out in 0:*) emit reach "$i" 0 open ;; *refused*) emit reach "$i" 0 refused ;; *) emit reach "$i" 1 silent ;; esac
   fi
   i=$((i + 1))
   shift 2

@@ -2,14 +2,14 @@
 use crate::arguments::{Apply as Options, Common};
 use crate::carry_out::{Systems, carry_out, listen, settled};
 use crate::error::{Exit, Failure};
-use crate::hosts::{Doing, OnPremises};
+use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
-use crate::planner::{Against, Planner, digests, table, take_in};
+use crate::planner::{Against, Planner, api_of, digests, table, take_in};
 use crate::{estate, view};
 use incline_aws::{Journal, Mode};
 use incline_model::desired::Parameter;
 use incline_model::inventory::aws::matches;
-use incline_model::plan::{Blocked, Change, FORMAT, Plan, Reason, SitePlan, Step, Verb, is_of_host};
+use incline_model::plan::{Blocked, Change, FORMAT, Plan, Reason, SitePlan, Step, Verb, is_on_premises};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -30,7 +30,13 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     };
     let sites = live::chosen(&estate, &names)?;
     let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(Mode::Act)).await?;
-    let mut onprem = OnPremises::open(&sites.onprem, &templates, options.run.forks.forks, Doing::Work("apply"))?;
+    let api = match &saved {
+        Some(saved) => api_of(saved),
+        None => options.bootstrap.api(),
+    };
+    let wish = |site: &_| desired(site, &templates, api);
+    let mut onprem =
+        OnPremises::open(&sites.onprem, wish, options.run.forks.forks, Doing::Work("apply"))?.with_tenants()?;
     let (sender, stop) = incline_exec::stop();
     listen(sender)?;
     let mut plan = settled(&mut live, &table, options.run.json, &stop, |live| {
@@ -55,7 +61,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         live.mend_drift(&sites.aws, &mut plan).await;
     }
     onprem.observe(options.run.json).await;
-    take_in(&mut plan, &onprem, &templates, &digests, &lock);
+    take_in(&mut plan, &onprem, api, &templates, &digests, &lock);
     if let Some(saved) = &saved {
         still_holds(saved, &plan)?;
     }
@@ -67,7 +73,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
     // A host that does not answer holds up nobody else: the others are made so, and the exit code tells.
     let (left_out, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
-        plan.blocked().partition(|blocked| is_of_host(&blocked.target));
+        plan.blocked().partition(|blocked| is_on_premises(&blocked.target));
     if let Some(blocked) = blocked.first() {
         return Err(Failure::Other {
             cause: format!("{} cannot be planned: {}", blocked.target, blocked.cause),
@@ -96,8 +102,9 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if plan.is_empty() && !options.run.json {
         return Ok(missed);
     }
-    let system = Systems { stacks: live.system(&table, options.run.parallel, stop.clone()), hosts: &onprem.hosts };
+    let system = Systems { stacks: live.system(&table, options.run.parallel, stop.clone()), onprem: &onprem };
     let exit = carry_out(&system, &plan, options.run.json, &stop).await?;
+    onprem.tenants.close().await;
     if !left_out.is_empty() && !options.run.json {
         let targets: Vec<&str> = left_out.iter().map(|blocked| blocked.target.as_str()).collect();
         view::say(&format!("Left out: {}.\n", targets.join(", ")))?;
@@ -168,7 +175,7 @@ fn is_as_planned(target: &str, was: &SitePlan, is: &SitePlan) -> bool {
     match (step(was), step(is)) {
         (Some(_), None) => true,
         // A run that was cut off has done some of a host's items, and left no others than were planned.
-        (Some(planned), Some(left)) if is_of_host(target) => {
+        (Some(planned), Some(left)) if is_on_premises(target) => {
             let known = |change: &Change| {
                 planned.changes.iter().any(|was| (&was.kind, &was.resource) == (&change.kind, &change.resource))
             };
@@ -201,7 +208,11 @@ fn narrow(plan: &mut Plan, patterns: &[String], live: &Live) -> Result<(), Failu
             (stack.name.as_str(), sources.collect())
         })
         .collect();
-    let all: BTreeSet<&str> = parameters.keys().copied().chain(steps.iter().copied()).collect();
+    // What there is nothing to do about is a target, too.
+    let others = plan.sites.iter().flat_map(|site| {
+        site.unchanged.iter().map(String::as_str).chain(site.blocked.iter().map(|blocked| blocked.target.as_str()))
+    });
+    let all: BTreeSet<&str> = parameters.keys().copied().chain(steps.iter().copied()).chain(others).collect();
     let mut wanted = BTreeSet::new();
     for pattern in patterns {
         let found: Vec<&str> = all.iter().copied().filter(|stack| matches(pattern, stack)).collect();

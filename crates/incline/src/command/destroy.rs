@@ -2,13 +2,18 @@
 use crate::arguments::{Common, Destroy as Options};
 use crate::carry_out::{carry_out, listen, settled};
 use crate::error::{Exit, Failure};
+use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
 use crate::planner::{nothing, place, table};
 use crate::{estate, view};
 use incline_aws::{Journal, Mode};
+use incline_host::Sighting;
+use incline_model::estate::Estate;
 use incline_model::plan::{Basis, FORMAT, Plan, Verb};
+use incline_model::site::{Aws, OnPrem, Site};
 use incline_plan::{Moved, Named};
-use std::collections::BTreeSet;
+use incline_render::{ApiBy, Templates};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     live::block_on(work(common, options))
@@ -17,12 +22,16 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = estate::read(common)?.validate()?;
     let templates = estate::templates(common)?;
+    match estate::select(&estate, std::slice::from_ref(&options.site))?.as_slice() {
+        [Site::Aws(site)] => in_aws(&estate, &templates, site, options).await,
+        [Site::OnPrem(site)] => on_premises(&templates, site, options).await,
+        _ => Err(Failure::NoSite { name: options.site.clone(), hint: None }),
+    }
+}
+
+async fn in_aws(estate: &Estate, templates: &Templates, site: &Aws, options: &Options) -> Result<Exit, Failure> {
     let table = table()?;
     let name = options.site.clone();
-    let sites = live::in_aws(&estate, std::slice::from_ref(&name))?;
-    let Some(site) = sites.first().copied() else {
-        return Err(Failure::NoSite { name, hint: None });
-    };
     if site.typed().termination_protection {
         return Err(Failure::Other {
             cause: format!("{name} is protected; nothing was asked of AWS"),
@@ -34,7 +43,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         retain: options.retain.iter().cloned().collect(),
         release: options.data.iter().cloned().collect(),
     };
-    let mut live = Live::open(&estate, &templates, &sites, Journal::new(Mode::Act)).await?;
+    let mut live = Live::open(estate, templates, &[site], Journal::new(Mode::Act)).await?;
     let (sender, stop) = incline_exec::stop();
     listen(sender)?;
     let plan = settled(&mut live, &table, options.json, &stop, |live| {
@@ -92,15 +101,85 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if plan.is_empty() {
         return Ok(Exit::Done);
     }
-    let typed = match &options.confirm {
-        Some(typed) => Some(typed.clone()),
-        None => view::ask::name(&format!("This removes {name}. Type its name to go on:")),
+    view::ask::confirmed(&name, options.confirm.as_deref(), "removes")?;
+    carry_out(&live.system(&table, options.parallel, stop.clone()), &plan, options.json, &stop).await
+}
+
+/// Takes away what incline made on the hosts of a site. A disk that holds data is named, one way or the other.
+async fn on_premises(templates: &Templates, site: &OnPrem, options: &Options) -> Result<Exit, Failure> {
+    let name = &options.site;
+    let wished = desired(site, templates, ApiBy::Balancer)?;
+    let (released, retained) = (disks(site, &options.data)?, disks(site, &options.retain)?);
+    let bare = |_: &OnPrem| {
+        let released = |host: &str| released.get(host).cloned().unwrap_or_default();
+        Ok(wished.iter().map(|host| host.without_anything(released(&host.name))).collect())
     };
-    if typed.as_deref() != Some(name.as_str()) {
+    let mut onprem = OnPremises::open(&[site], bare, options.forks.forks, Doing::Work("destroy"))?.with_tenants()?;
+    let (sender, stop) = incline_exec::stop();
+    listen(sender)?;
+    onprem.observe(options.json).await;
+    let mut undecided = Vec::new();
+    for (host, sighting) in onprem.sightings(name) {
+        let (Sighting::Seen(answers), Some(wish)) = (sighting, wished.iter().find(|wish| wish.name == host)) else {
+            continue;
+        };
+        // As it was asked: as a host of which nothing is wished for.
+        let bare = wish.without_anything(BTreeSet::new());
+        let holds = bare.data(name, answers).map_err(|cause| Failure::Other { cause, hint: None })?;
+        let is_named = |device: &String| {
+            [&released, &retained].iter().any(|named| named.get(host).is_some_and(|devices| devices.contains(device)))
+        };
+        undecided.extend(holds.into_iter().filter(|device| !is_named(device)).map(|device| (host.to_owned(), device)));
+    }
+    if !undecided.is_empty() {
+        let all = undecided.iter().map(|(host, device)| named(site, host, device)).collect::<Vec<_>>();
         return Err(Failure::Other {
-            cause: "nothing was removed".to_owned(),
-            hint: typed.is_none().then(|| format!("without a terminal, `--confirm {name}` goes on")),
+            cause: format!("{} may hold data; nothing was removed", all.join(", ")),
+            hint: Some(
+                "name each: `--data HOST/DISK` destroys its keys, and nobody reads it any more; `--retain HOST/DISK` leaves it, encrypted"
+                    .to_owned(),
+            ),
         });
     }
-    carry_out(&live.system(&table, options.parallel, stop.clone()), &plan, options.json, &stop).await
+    let sites = onprem.removal(&wished).into_iter().collect();
+    let plan = Plan { format: FORMAT, basis: Basis::Live, sites };
+    if !options.json {
+        view::say(&view::plan::text(&plan, false, view::width()))?;
+    }
+    let is_partial = plan.blocked().next().is_some();
+    if !plan.is_empty() {
+        view::ask::confirmed(name, options.confirm.as_deref(), "removes")?;
+        let exit = carry_out(&onprem, &plan, options.json, &stop).await?;
+        onprem.tenants.close().await;
+        if exit != Exit::Done {
+            return Ok(exit);
+        }
+    }
+    Ok(if is_partial { Exit::Failed } else { Exit::Done })
+}
+
+/// The devices of disks that are named `HOST/DISK`, by host.
+fn disks(site: &OnPrem, names: &[String]) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for wanted in names {
+        let device = wanted.split_once('/').and_then(|(host, disk)| {
+            let host = site.typed().hosts.iter().find(|known| known.name.as_str() == host)?;
+            Some((host, host.disks.iter().find(|known| known.name.as_str() == disk)?))
+        });
+        let Some((host, disk)) = device else {
+            return Err(Failure::Usage {
+                cause: format!("there is no disk `{wanted}`"),
+                hint: "`HOST/DISK`, as the inventory names them".to_owned(),
+            });
+        };
+        found.entry(host.name.to_string()).or_default().insert(disk.id.to_string());
+    }
+    Ok(found)
+}
+
+/// A disk as it is named: `HOST/DISK`; by its device where the inventory does not know it any more.
+fn named(site: &OnPrem, host: &str, device: &str) -> String {
+    let disks = site.typed().hosts.iter().filter(|known| known.name.as_str() == host).flat_map(|host| &host.disks);
+    let disk = disks.into_iter().find(|disk| disk.id.to_string() == device);
+    format!("{host}/{}", disk.map_or_else(|| device.to_owned(), |disk| disk.name.to_string()))
 }

@@ -1,7 +1,7 @@
 //! `incline drift`
 use crate::arguments::{Common, Drift as Options};
 use crate::error::{Exit, Failure};
-use crate::hosts::{Doing, OnPremises};
+use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
 use crate::planner::{Against, Planner, digests, table};
 use crate::{estate, view};
@@ -20,8 +20,11 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let table = table()?;
     let sites = live::chosen(&estate, &options.sites)?;
     let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(Mode::Look)).await?;
-    let mut onprem = OnPremises::open(&sites.onprem, &templates, options.forks.forks, Doing::Work("drift"))?;
+    let wish = |site: &_| desired(site, &templates, options.bootstrap.api());
+    let mut onprem =
+        OnPremises::open(&sites.onprem, wish, options.forks.forks, Doing::Work("drift"))?.with_tenants()?;
     let (observed, ()) = tokio::join!(live.observe(), onprem.observe(options.json));
+    onprem.tenants.close().await;
     observed?;
     let planner = Planner {
         estate: &estate,

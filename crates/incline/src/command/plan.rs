@@ -1,12 +1,12 @@
 //! `incline plan`
 use crate::arguments::{Common, Plan as Options};
 use crate::error::{Exit, Failure};
-use crate::hosts::{Doing, OnPremises};
+use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
 use crate::planner::{Against, Planner, digests, table, take_in};
 use crate::{estate, view};
 use incline_aws::{Journal, Mode};
-use incline_model::plan::{Plan, is_of_host};
+use incline_model::plan::{Plan, is_on_premises};
 use std::collections::BTreeMap;
 
 pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
@@ -31,7 +31,9 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     };
     let asks = !options.offline && options.against.is_none();
     let doing = if asks { Doing::Work("plan") } else { Doing::Nothing };
-    let mut onprem = OnPremises::open(&sites.onprem, &templates, options.forks.forks, doing)?;
+    let api = options.bootstrap.api();
+    let wish = |site: &_| desired(site, &templates, api);
+    let mut onprem = OnPremises::open(&sites.onprem, wish, options.forks.forks, doing)?.with_tenants()?;
     let mut judged = BTreeMap::new();
     let mut plan = match &options.against {
         Some(folder) => plan_against(Against::Folder(folder), options.sites.is_empty())?,
@@ -51,9 +53,13 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             Ok(plan)
         })?,
     };
+    live::block_on(async {
+        onprem.tenants.close().await;
+        Ok(())
+    })?;
     // What hosts are is not written into folders.
     if options.against.is_none() {
-        take_in(&mut plan, &onprem, &templates, &digests, &lock);
+        take_in(&mut plan, &onprem, api, &templates, &digests, &lock);
     }
     if let Some(path) = &options.out {
         std::fs::write(path, json(&plan)?).map_err(Failure::file("write", path))?;
@@ -65,7 +71,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         view::say(&view::plan::judged(&judged))?;
     }
     // A plan that does not see all of its hosts is no whole plan.
-    if plan.blocked().any(|blocked| is_of_host(&blocked.target)) {
+    if plan.blocked().any(|blocked| is_on_premises(&blocked.target)) {
         return Ok(Exit::Failed);
     }
     Ok(if options.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })

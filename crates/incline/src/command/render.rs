@@ -3,8 +3,10 @@ use crate::arguments::{Common, Render};
 use crate::error::{Exit, Failure};
 use crate::{estate, hosts, view};
 use incline_model::desired::{Desired, INLINE_TEMPLATE_BYTES, Stack};
-use incline_model::site::Site;
+use incline_model::site::{OnPrem, Site};
+use incline_render::{ApiBy, render_tenants};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
@@ -15,9 +17,11 @@ pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
         let site = match site {
             Site::Aws(site) => site,
             Site::OnPrem(site) => {
-                let wishes = hosts::desired(site, &templates)?;
+                let wishes = hosts::desired(site, &templates, ApiBy::Balancer)?;
                 hosts_written += wishes.len();
-                write_hosts(&options.out.join(site.typed().name.as_str()).join("hosts"), &wishes)?;
+                let folder = options.out.join(site.typed().name.as_str());
+                write_hosts(&folder.join("hosts"), &wishes)?;
+                write_tenants(&folder.join("f5"), site)?;
                 continue;
             }
         };
@@ -48,6 +52,21 @@ fn write_hosts(folder: &Path, hosts: &[incline_host::Host]) -> Result<(), Failur
                 .map_err(|error| Failure::Other { cause: error.to_string(), hint: None })?;
             std::fs::write(&path, text + "\n").map_err(Failure::file("write", &path))?;
         }
+    }
+    Ok(())
+}
+
+/// Writes what a site's BIG-IP must hold: `PART.json`, a declaration each.
+fn write_tenants(folder: &Path, site: &OnPrem) -> Result<(), Failure> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(Failure::file("clear", folder))?;
+    }
+    let sync_to = site.typed().f5.as_ref().and_then(|f5| f5.sync_to.as_ref());
+    for tenant in render_tenants(site, &BTreeSet::new()) {
+        std::fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
+        let path = folder.join(format!("{}.json", tenant.part));
+        let request = tenant.request("incline", sync_to.map(|group| group.as_str()));
+        std::fs::write(&path, format!("{request:#}\n")).map_err(Failure::file("write", &path))?;
     }
     Ok(())
 }

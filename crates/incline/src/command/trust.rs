@@ -1,12 +1,13 @@
 //! `incline trust`
 use crate::arguments::{Common, Trust as Options};
 use crate::error::{Exit, Failure};
-use crate::hosts::{Doing, OnPremises};
+use crate::hosts::{Doing, OnPremises, desired};
 use crate::live;
 use crate::view::style;
 use crate::{estate, view};
 use incline_model::fault::{Path, Place};
 use incline_model::site::OnPrem;
+use incline_render::ApiBy;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -45,7 +46,8 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
             hint: "its nodes are trusted through AWS; only hosts on premises have keys to look at".to_owned(),
         });
     };
-    let onprem = OnPremises::open(&chosen.onprem, &templates, options.forks.forks, Doing::Nothing)?;
+    let wish = |site: &_| desired(site, &templates, ApiBy::Balancer);
+    let onprem = OnPremises::open(&chosen.onprem, wish, options.forks.forks, Doing::Nothing)?;
     let mut keys = onprem.hosts.fingerprints().await;
     let shown: Vec<Shown<'_>> = site
         .typed()

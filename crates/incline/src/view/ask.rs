@@ -1,4 +1,5 @@
 //! Questions. Nobody is asked where nobody sits: without a terminal there is no answer.
+use crate::error::Failure;
 use std::io::{BufRead, IsTerminal, Write};
 use zeroize::Zeroizing;
 
@@ -29,9 +30,19 @@ pub(crate) fn yes(question: &str) -> bool {
     line(&format!("{question} Only `yes` goes on:")).is_some_and(|answer| answer == "yes")
 }
 
-/// Asks for a name to be typed out.
-pub(crate) fn name(question: &str) -> Option<String> {
-    line(question)
+/// Goes on only where a site's name is typed out: here, or as an argument.
+pub(crate) fn confirmed(site: &str, argument: Option<&str>, does: &str) -> Result<(), Failure> {
+    let typed = match argument {
+        Some(typed) => Some(typed.to_owned()),
+        None => line(&format!("This {does} {site}. Type its name to go on:")),
+    };
+    if typed.as_deref() == Some(site) {
+        return Ok(());
+    }
+    Err(Failure::Other {
+        cause: "nothing was removed or changed".to_owned(),
+        hint: typed.is_none().then(|| format!("without a terminal, `--confirm {site}` goes on")),
+    })
 }
 
 /// The code of an MFA device: from the environment, or from who sits there.

@@ -1,7 +1,7 @@
 //! What no longer holds, as text: what is the matter first, what was passed over last.
 use super::{count, style};
 use incline_model::drift::{Drift, Finding, SiteDrift, State};
-use incline_model::plan::is_of_host;
+use incline_model::plan::is_on_premises;
 
 /// The report. `full` lists what nobody could check, one by one.
 pub(crate) fn text(drift: &Drift, full: bool) -> String {
@@ -55,7 +55,7 @@ fn finding_text(text: &mut String, finding: &Finding) {
         finding.target.clone()
     } else {
         // A host's items are paths: a slash between would read as part of them.
-        let between = if is_of_host(&finding.target) { "  " } else { "/" };
+        let between = if is_on_premises(&finding.target) { "  " } else { "/" };
         let what = format!("{} {}", kind(finding), finding.physical);
         format!("{}{between}{}  {}", finding.target, finding.resource, style::dim(what.trim_end()))
     };

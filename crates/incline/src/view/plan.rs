@@ -4,7 +4,7 @@ use crate::live::Judgements;
 use incline_model::desired::Roll;
 use incline_model::plan::{
     Basis, Blocked, Change, FileChange, Impact, Mend, Plan, PropertyChange, Reason, Replaces, SitePlan, Step, Totals,
-    Verb, Way, is_of_host,
+    Verb, Way, is_of_tenant, is_on_premises,
 };
 use incline_plan::Judged;
 use serde_json::Value;
@@ -76,11 +76,13 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
     text.push('\n');
 }
 
-/// How many stacks and hosts' stages there are among targets.
+/// How many stacks, hosts' stages and tenants there are among targets.
 fn parts(targets: &[String]) -> String {
-    let hosts = targets.iter().filter(|target| is_of_host(target)).count();
-    let stacks = targets.len() - hosts;
-    let counted = [(stacks, "stack"), (hosts, "host stage")].into_iter().filter(|(number, _)| *number > 0);
+    let on_premises = targets.iter().filter(|target| is_on_premises(target)).count();
+    let tenants = targets.iter().filter(|target| is_of_tenant(target)).count();
+    let (stacks, hosts) = (targets.len() - on_premises, on_premises - tenants);
+    let counted = [(stacks, "stack"), (hosts, "host stage"), (tenants, "tenant")];
+    let counted = counted.into_iter().filter(|(number, _)| *number > 0);
     counted.map(|(number, what)| count(number, what)).collect::<Vec<_>>().join(", ")
 }
 
@@ -127,15 +129,15 @@ fn roll_text(text: &mut String, roll: &Roll) {
 /// Whether two steps do the same to two hosts.
 fn is_alike(a: &Step, b: &Step) -> bool {
     a.target == b.target
-        || is_of_host(&a.target)
-            && is_of_host(&b.target)
+        || is_on_premises(&a.target)
+            && is_on_premises(&b.target)
             && (a.stage, a.verb, &a.changes, &a.settings, &a.files)
                 == (b.stage, b.verb, &b.changes, &b.settings, &b.files)
 }
 
 /// A step, and all that are alike.
 fn step_text(text: &mut String, step: &Step, alike: &[&str], full: bool, width: usize) {
-    let of_host = is_of_host(&step.target);
+    let of_host = is_on_premises(&step.target);
     let name = match alike {
         [only] => only.split('/').nth(1).unwrap_or(only).to_owned(),
         _ => {
@@ -366,13 +368,17 @@ fn summary(plan: &Plan) -> String {
         Basis::Nothing => "Offline: as if nothing existed.\n",
         Basis::Folder | Basis::Live => "",
     };
-    let changed =
-        [(sum(|t| t.stacks), "stack"), (sum(|t| t.hosts), "host")].into_iter().filter(|(number, _)| *number > 0);
+    let changed = [(sum(|t| t.stacks), "stack"), (sum(|t| t.hosts), "host"), (sum(|t| t.tenants), "tenant")];
+    let changed = changed.into_iter().filter(|(number, _)| *number > 0);
     let changed: Vec<String> = changed.map(|(number, what)| count(number, what)).collect();
+    let changed = match changed.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => changed.concat(),
+    };
     format!(
         "{worst}{basis}{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.\n",
         style::bold("Plan:"),
-        changed.join(" and "),
+        changed,
         count(plan.sites.iter().filter(|site| !site.steps.is_empty()).count(), "site"),
         count(sum(|t| t.create), if sum(|t| t.stacks) == 0 { "item" } else { "resource" }),
         sum(|t| t.update),

@@ -3,7 +3,7 @@
 use super::{count, style};
 use incline_model::desired::Stage;
 use incline_model::event::{Event, FORMAT, Outcome, Report, Trouble};
-use incline_model::plan::{Blocked, Plan, Verb, is_of_host};
+use incline_model::plan::{Blocked, Plan, Verb, is_of_tenant, is_on_premises};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -155,7 +155,7 @@ impl Screen {
             Some(bar) => bar.set_message(row_line(target, self.rows.get(target), doing)),
             None => self.line(
                 target,
-                &format!("{doing} {}", count(resources, if is_of_host(target) { "item" } else { "resource" })),
+                &format!("{doing} {}", count(resources, if is_on_premises(target) { "item" } else { "resource" })),
             ),
         }
     }
@@ -182,7 +182,11 @@ impl Screen {
         // A reason that only says that another failure ended it is noise.
         let cancelled = reason.to_ascii_lowercase().contains("cancelled");
         // A host's first failed item ends it, and is told then.
-        if status.ends_with("_FAILED") && !cancelled && !reason.is_empty() && resource != target && !is_of_host(target)
+        if status.ends_with("_FAILED")
+            && !cancelled
+            && !reason.is_empty()
+            && resource != target
+            && !is_on_premises(target)
         {
             self.print(target, &style::red(&format!("✗ {resource} ({kind}): {reason}")));
         } else if matches!(self.kind, Kind::Plain) && !status.ends_with("_IN_PROGRESS") && resource != target {
@@ -196,7 +200,7 @@ impl Screen {
         if let Some(bar) = row.as_ref().and_then(|row| row.bar.as_ref()) {
             bar.finish_and_clear();
         }
-        if let (Some(row), true) = (&row, is_of_host(target)) {
+        if let (Some(row), true) = (&row, is_on_premises(target)) {
             self.went(target, row.began, matches!(outcome, Outcome::Failed(_)));
         }
         let took = row.map_or(String::new(), |row| style::dim(&format!("  {}", elapsed(row.began))));
@@ -269,7 +273,7 @@ fn painted(text: &str) -> String {
 
 /// A resource's name; an item's with its kind, since a user and a group may have the same.
 fn named(target: &str, kind: &str, resource: &str) -> String {
-    if is_of_host(target) { format!("{kind} {resource}") } else { resource.to_owned() }
+    if is_on_premises(target) { format!("{kind} {resource}") } else { resource.to_owned() }
 }
 
 /// A short time, in seconds.
@@ -279,10 +283,12 @@ fn seconds(time: Duration) -> String {
 
 /// What targets are.
 fn noun(targets: &[&str]) -> &'static str {
-    let hosts = targets.iter().filter(|target| is_of_host(target)).count();
-    if hosts == 0 {
+    let all = |is: fn(&str) -> bool| targets.iter().all(|target| is(target));
+    if all(|target| !is_on_premises(target)) {
         "stack"
-    } else if hosts == targets.len() {
+    } else if all(is_of_tenant) {
+        "tenant"
+    } else if all(|target| is_on_premises(target) && !is_of_tenant(target)) {
         "host stage"
     } else {
         "step"

@@ -2,8 +2,8 @@
 use super::{FormatVersion, Kubernetes, Labels, SecretSource, Taint};
 use crate::prelude::*;
 use crate::scalar::{
-    AbsolutePath, Address, AgeRecipient, BigIpPath, Cidr, DiskId, DnsName, Fingerprint, LocalPath, Name, Thumbprint,
-    Url, UserName,
+    AbsolutePath, Address, AgeRecipient, BigIpPath, Cidr, DiskId, DnsName, Endpoint, Fingerprint, LocalPath, Name,
+    Thumbprint, Url, UserName,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -373,16 +373,27 @@ pub struct Tang {
 pub struct F5 {
     /// The units: one, or the two of a pair.
     #[schemars(length(min = 1, max = 2), extend("uniqueItems" = true))]
-    pub units: Vec<DnsName>,
+    pub units: Vec<Endpoint>,
     /// The user to log in as.
     pub user: UserName,
     /// Where the password comes from.
     pub password: SecretSource,
     /// How the units' TLS certificates are checked.
     pub trust: Trust,
+    /// The device group that takes each change over (`/Common/pair`). Without it, a pair is brought in step by hand, or by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_to: Option<BigIpPath>,
+    /// How long a node that is about to be drained may keep its connections, in seconds, before its work begins.
+    #[serde(default = "five_minutes")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub drain_seconds: u16,
     /// Virtual servers in front of the site's applications. The API's is made from `api`.
     #[serde(default)]
     pub virtual_servers: Vec<VirtualServer>,
+}
+
+fn five_minutes() -> u16 {
+    300
 }
 
 /// How a TLS certificate is checked.
@@ -414,6 +425,56 @@ pub struct VirtualServer {
     /// Networks that may reach it.
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub allow: Vec<Cidr>,
+    /// Labels of the workers that it is passed on to. Default: all workers.
+    #[serde(default)]
+    pub nodes: Labels,
+    /// How connections are spread over them.
+    #[serde(default)]
+    pub balance: Balance,
+    /// Whether who came once comes to the same node again.
+    #[serde(default)]
+    pub persistence: Persistence,
+    /// How nodes are watched. Default: by a connection; by ping for UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HttpsCheck>,
+    /// Whether plain HTTP on port 80 is sent to it.
+    #[serde(default)]
+    pub redirect_http: bool,
+}
+
+/// How connections are spread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Balance {
+    /// To each in turn.
+    #[default]
+    RoundRobin,
+    /// To the one with the fewest.
+    LeastConnections,
+}
+
+/// Whether who came once comes to the same node again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Persistence {
+    /// No.
+    #[default]
+    None,
+    /// By their address.
+    SourceAddress,
+    /// By a cookie: `reEncrypt` alone can read one.
+    Cookie,
+}
+
+/// A node that answers a request over HTTPS well is well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "OnPremHttpsCheck")]
+pub struct HttpsCheck {
+    /// What is asked for: `/healthz`.
+    pub path: AbsolutePath,
+    /// The name in the request's `Host`.
+    pub host: DnsName,
 }
 
 /// How a virtual server carries traffic.
@@ -422,6 +483,8 @@ pub struct VirtualServer {
 pub enum VirtualServerMode {
     /// TCP, untouched: the pods end TLS themselves.
     Passthrough,
+    /// TCP, which the device ends and begins anew.
+    Tcp,
     /// UDP, untouched.
     Udp,
     /// HTTPS to the device and again to the node.
@@ -438,4 +501,9 @@ pub struct ReEncrypt {
     pub key: BigIpPath,
     /// The authority on the device that nodes' certificates are checked against.
     pub trust: BigIpPath,
+    /// The name that nodes' certificates must bear.
+    pub server_name: DnsName,
+    /// A policy of the application firewall on the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waf: Option<BigIpPath>,
 }

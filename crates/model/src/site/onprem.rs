@@ -109,18 +109,12 @@ pub(crate) fn check(site: &OnPremSite, report: &mut Report<'_>) {
             "workloads need at least one; a host may have both roles".to_owned(),
         );
     }
-    if count(Role::ControlPlane) > 1 && site.f5.is_none() {
-        report.fault(
-            &root.at("api"),
-            "several control-plane hosts and nothing that balances them",
-            "add `f5`".to_owned(),
-        );
-    }
-    if site.f5.is_some() && addresses.contains(&site.api.address.to_string()) {
+    let is_a_hosts_own = addresses.contains(&site.api.address.to_string());
+    if is_a_hosts_own && (count(Role::ControlPlane) > 1 || site.f5.is_some()) {
         report.fault(
             &root.at("api").at("address"),
             format!("{} is a host's own address", site.api.address),
-            "the API's virtual address belongs to the F5".to_owned(),
+            "several control-plane hosts need one that something balances: the F5's, by `f5`, or another's".to_owned(),
         );
     }
     let gateway = site.network.vpn_gateway.as_ref().and_then(|gateway| gateway.host.as_ref());

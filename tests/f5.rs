@@ -1,0 +1,432 @@
+//! BIG-IPs: declarations judged by F5's own schema, and applied to a double of a device (`testbed/f5/bigip.py`) that makes objects of
+//! them, forgets tokens, is busy, fails half way, and is edited behind our back. No real device was at hand.
+use crate::support::*;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// F5's schema of AS3 3.56 (Apache-2.0), its part that a declaration is.
+fn schema() -> jsonschema::Validator {
+    let text = std::fs::read_to_string(root().join("tests/testbed/f5/as3/as3-schema-3.56.json")).unwrap();
+    let mut schema: Value = serde_json::from_str(&text).unwrap();
+    let whole = schema.as_object_mut().unwrap();
+    // All that `oneOf` at the top would say of a fault is that none of five fits.
+    whole.remove("oneOf");
+    whole.remove("allOf");
+    whole.insert("$ref".to_owned(), "#/definitions/ADC".into());
+    jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&schema).unwrap()
+}
+
+/// What of a request the schema, or a reference that leads nowhere, is against.
+fn faults(schema: &jsonschema::Validator, request: &Value) -> Vec<String> {
+    let declaration = &request["declaration"];
+    let mut faults: Vec<String> =
+        schema.iter_errors(declaration).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let tenants = declaration.as_object().unwrap().values().filter(|tenant| tenant["class"] == "Tenant");
+    for application in tenants.flat_map(|tenant| tenant.as_object().unwrap().values()).filter(|a| a.is_object()) {
+        let mut open: Vec<&Value> = application.as_object().unwrap().values().filter(|item| item.is_object()).collect();
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Array(items) => open.extend(items),
+                Value::Object(map) => {
+                    for (key, value) in map {
+                        let is_reference = ["use", "pool", "serverTLS", "clientTLS"].contains(&key.as_str())
+                            || (key == "certificate" && value.is_string());
+                        if is_reference && application[value.as_str().unwrap()].is_null() {
+                            faults.push(format!("{key}: {value} leads nowhere"));
+                        }
+                        open.push(value);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    faults
+}
+
+/// Every default that is unsafe, of every class that has it, is overridden.
+fn unsafe_defaults(request: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![&request["declaration"]];
+    while let Some(value) = open.pop() {
+        let Value::Object(map) = value else { continue };
+        open.extend(map.values());
+        let class = map.get("class").and_then(Value::as_str).unwrap_or_default();
+        let must: &[(&str, Value)] = match class {
+            "TLS_Server" | "TLS_Client" => &[
+                ("ssl3Enabled", json!(false)),
+                ("tls1_0Enabled", json!(false)),
+                ("tls1_1Enabled", json!(false)),
+                ("tls1_3Enabled", json!(true)),
+                ("renegotiationEnabled", json!(false)),
+            ],
+            "Service_HTTPS" => &[("redirect80", json!(false))],
+            "Pool" => &[("serviceDownAction", json!("reset"))],
+            _ => &[],
+        };
+        found.extend(
+            must.iter().filter(|(key, value)| map.get(*key) != Some(value)).map(|(key, _)| format!("{class}.{key}")),
+        );
+        let is = |key: &str| map.contains_key(key);
+        if class == "TLS_Client" && (map["validateCertificate"] != true || !is("trustCA") || !is("serverName")) {
+            found.push("TLS_Client.validateCertificate".to_owned());
+        }
+        if class == "Monitor" && map["monitorType"] == "https" && !map["receive"].as_str().unwrap().contains("200") {
+            found.push("Monitor.receive".to_owned());
+        }
+        if class.starts_with("Service_") && !is("persistenceMethods") {
+            found.push(format!("{class}.persistenceMethods"));
+        }
+        if class == "Pool" && map["members"].as_array().unwrap().iter().any(|member| member["shareNodes"] != true) {
+            found.push("Pool.members.shareNodes".to_owned());
+        }
+    }
+    found
+}
+
+/// A site with many kinds of virtual servers; `more` goes below `f5`.
+fn site(name: &str, seed: usize, unit: &str, trust: &str, more: &str) -> String {
+    let workers: String = (0..1 + seed % 7)
+        .map(|n| {
+            format!(
+                "- {{name: w-{n}, address: 224.{seed}.0.{}, roles: [worker], labels: {{zone: z{}}}}}\n",
+                11 + n,
+                n % 2
+            )
+        })
+        .collect();
+    let modes = [
+        "passthrough",
+        "tcp",
+        "udp",
+        "{reEncrypt: {certificate: /Common/viewer.lakeside.crt, key: /Common/viewer.lakeside.key, trust: /Common/lakeside-ca.crt, serverName: viewer.lab.internal}}",
+        "{reEncrypt: {certificate: /Common/viewer.lakeside.crt, key: /Common/viewer.lakeside.key, trust: /Common/lakeside-ca.crt, serverName: viewer.lab.internal, waf: /Common/clinic-waf}}",
+    ];
+    let servers: String = (0..=seed % 9)
+        .map(|n| {
+            let mode = modes[(seed + n) % modes.len()];
+            let is_udp = mode == "udp";
+            let mut server = format!(
+                "  - {{name: app-{n}, address: 10.0.{n}.20, port: {}, nodePort: {}, mode: {mode}, allow: [{}]",
+                443 + n,
+                30000 + seed + n,
+                if (seed + n).is_multiple_of(2) { "10.0.0.0/8" } else { "10.0.0.0/16, 10.1.0.0/16" }
+            );
+            if (seed + n).is_multiple_of(3) {
+                server.push_str(", balance: leastConnections, persistence: sourceAddress, nodes: {zone: z0}");
+            } else if mode.starts_with('{') {
+                server.push_str(", persistence: cookie, redirectHttp: true");
+            }
+            if !is_udp && (seed + n).is_multiple_of(4) {
+                server.push_str(", healthCheck: {path: /healthz, host: app.lab.internal}");
+            }
+            server + "}\n"
+        })
+        .collect();
+    format!(
+        "version: v1\nkind: OnPremSite\nname: {name}\nnetwork: {{cidrs: [224.{seed}.0.0/16]}}\nssh: {{user: ops, key: /dev/null, becomeRoot: sudo}}\n\
+         hosts:\n- {{name: cp-1, address: 224.{seed}.0.1, roles: [controlPlane]}}\n{workers}\
+         kubernetes: {{version: \"1.36.3\", podCidr: 100.80.0.0/16, serviceCidr: 100.88.0.0/16}}\n\
+         api: {{name: api.lab.internal, address: 10.9.9.9}}\nmirror: http://mirror.lab.internal/kubernetes\n\
+         f5:\n  units: [{unit}]\n  user: incline\n  password: {{env: F5_PASSWORD}}\n  trust: {{{trust}}}\n{more}  virtualServers:\n{servers}",
+    )
+}
+
+#[test]
+fn declarations_are_what_f5s_schema_takes_and_no_default_is_unsafe() {
+    let schema = schema();
+    let (estate, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::copy(root().join("inventories/incline.lock"), estate.path().join("incline.lock")).unwrap();
+    for seed in 0..200 {
+        let name = format!("site-{seed}");
+        let text = site(&name, seed, "bigip.lab.internal", "caFile: /dev/null", "");
+        std::fs::write(estate.path().join(format!("{name}.yaml")), text).unwrap();
+    }
+    succeed(&["--inventories", estate.path().to_str().unwrap(), "render", "--out", out.path().to_str().unwrap()]);
+    succeed(&["render", "--out", out.path().to_str().unwrap()]);
+    let mut count = 0;
+    for (file, text) in files(out.path()).into_iter().filter(|(file, _)| file.contains("/f5/")) {
+        let request: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(faults(&schema, &request), Vec::<String>::new(), "{file}");
+        assert_eq!(unsafe_defaults(&request), Vec::<String>::new(), "{file}");
+        count += 1;
+    }
+    println!("{count} declarations of 201 sites are valid");
+    assert_eq!(count, 402);
+    // The judges can say no.
+    let pool = json!({ "class": "Pool", "members": [{ "servicePort": 99_999_999, "shareNodes": true }] });
+    let broken = json!({ "declaration": { "class": "ADC", "schemaVersion": "3.50.0", "t": { "class": "Tenant", "a": {
+        "class": "Application", "p": pool, "s": { "class": "Service_L4", "virtualPort": 1, "virtualAddresses": ["10.0.0.1"], "pool": "nobody" },
+        "c": { "class": "TLS_Client", "validateCertificate": false },
+    } } } });
+    let told = faults(&schema, &broken);
+    assert!(told.len() >= 2 && told.iter().any(|fault| fault.contains("leads nowhere")), "{told:?}");
+    assert!(unsafe_defaults(&broken).len() >= 6);
+}
+
+/// A double, an inventory of a site behind it, and certificates.
+struct Lab {
+    folder: tempfile::TempDir,
+    units: Vec<(Child, u16)>,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for (child, _) in &mut self.units {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn openssl(folder: &std::path::Path, arguments: &str) {
+    let output = Command::new("openssl").current_dir(folder).args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+impl Lab {
+    /// So many units of one device, each with a certificate of the site's authority.
+    fn up(units: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+        openssl(folder.path(), &format!("req -x509 {new} -days 30 -subj /CN=authority -keyout ca.key -out ca.pem"));
+        openssl(folder.path(), &format!("req -x509 {new} -days 30 -subj /CN=other -keyout other.key -out other.pem"));
+        openssl(folder.path(), &format!("req -new {new} -subj /CN=unit -keyout unit.key -out unit.csr"));
+        std::fs::write(folder.path().join("names"), "subjectAltName=DNS:bigip-0.localhost,DNS:bigip-1.localhost\n")
+            .unwrap();
+        openssl(folder.path(), "x509 -req -in unit.csr -CA ca.pem -CAkey ca.key -days 30 -extfile names -out unit.pem");
+        std::fs::create_dir(folder.path().join("inventories")).unwrap();
+        std::fs::copy(root().join("inventories/incline.lock"), folder.path().join("inventories/incline.lock")).unwrap();
+        let units = (0..units)
+            .map(|_| {
+                let mut child = Command::new("python3")
+                    .arg(root().join("tests/testbed/f5/bigip.py"))
+                    .args(["127.0.0.1", "0", "unit.pem", "unit.key"])
+                    .current_dir(folder.path())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                let mut line = String::new();
+                BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+                (child, line.trim().parse().unwrap())
+            })
+            .collect();
+        let lab = Self { folder, units };
+        lab.inventory(4, &lab.ca(), "");
+        lab
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn ca(&self) -> String {
+        format!("caFile: {}", self.path("ca.pem").display())
+    }
+
+    fn inventory(&self, seed: usize, trust: &str, more: &str) {
+        let units: Vec<String> =
+            self.units.iter().enumerate().map(|(n, (_, port))| format!("bigip-{n}.localhost:{port}")).collect();
+        std::fs::write(self.path("inventories/lab.yaml"), site("lab", seed, &units.join(", "), trust, more)).unwrap();
+    }
+
+    fn incline(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_incline"));
+        command.arg("--inventories").arg(self.path("inventories")).args(arguments);
+        command.env("F5_PASSWORD", "pa55-wörd").env("NO_COLOR", "1").output().unwrap()
+    }
+
+    /// What incline says of the tenants: nobody answers for the hosts here.
+    fn told(&self, arguments: &[&str]) -> String {
+        let output = self.incline(arguments);
+        stdout(&output) + &stderr(&output)
+    }
+
+    fn applied(&self) -> String {
+        let told = self.told(&["apply", "--yes", "--target", "lab/f5:*"]);
+        assert!(!told.contains("failed") && !told.contains("error:"), "{told}");
+        told
+    }
+
+    fn is_settled(&self) -> bool {
+        !self.told(&["plan", "lab"]).contains("f5:")
+    }
+
+    /// What a test does to a unit.
+    fn test(&self, unit: usize, what: &str, body: &Value) -> Value {
+        let url = format!("https://bigip-{unit}.localhost:{}/test/{what}", self.units[unit].1);
+        let output = Command::new("curl")
+            .args(["--silent", "--fail", "--insecure", "--data", &body.to_string(), &url])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{what} {body}: {}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn edit(&self, collection: &str, object: &str, more: Value) {
+        let mut body = json!({ "collection": collection, "id": format!("/incline_lab_{object}") });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.test(0, "edit", &body);
+    }
+
+    fn faults(&self, faults: Value) {
+        self.test(0, "faults", &faults);
+    }
+}
+
+#[test]
+#[ignore = "needs the testbed"]
+fn tenants_are_declared_seen_to_and_mended() {
+    let lab = Lab::up(1);
+    let told = lab.applied();
+    assert!(told.contains("lab/f5:api") && told.contains("lab/f5:apps"), "{told}");
+    assert!(lab.is_settled());
+
+    // Edited by hand, each is named.
+    lab.edit(
+        "ltm/pool",
+        "apps/app_0/pool",
+        json!({ "member": "224.4.0.11:30004", "patch": { "session": "user-disabled" } }),
+    );
+    lab.edit("ltm/pool", "api/api/pool", json!({ "patch": { "loadBalancingMode": "ratio-member" } }));
+    lab.edit("ltm/virtual", "apps/app_1/service", json!({ "patch": { "disabled": true } }));
+    lab.edit("ltm/profile/client-ssl", "apps/app_0/clientSsl", json!({ "patch": { "tmOptions": "{ no-sslv3 }" } }));
+    lab.edit("ltm/monitor/https", "apps/app_0/monitor", json!({ "patch": { "recv": "HTTP/1." } }));
+    lab.edit("ltm/virtual", "apps/app_2/service", json!({ "delete": true }));
+    let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 9 * 86_400 + 60;
+    lab.faults(json!({ "certificates": { "/Common/viewer.lakeside.crt": soon } }));
+    let drift = lab.incline(&["drift", "lab"]);
+    let told = stdout(&drift);
+    for what in [
+        "app_0 224.4.0.11:30004  member\n        enabled: true → false",
+        "api  pool\n        balance: round-robin → ratio-member",
+        "app_1  virtual\n        enabled: true → false",
+        "refuses: [\"no-sslv3\",\"no-tlsv1\",\"no-tlsv1.1\"] → [\"no-sslv3\"]",
+        "receive: HTTP/1.1 200 → HTTP/1.",
+        "app_2  virtual",
+        "/Common/viewer.lakeside.crt ends in 9 days",
+    ] {
+        assert!(told.contains(what), "{what} is not in:\n{told}");
+    }
+    let plan = lab.told(&["plan", "lab"]);
+    assert!(plan.contains("interrupts traffic") && plan.contains("back to what was applied"), "{plan}");
+    lab.applied();
+    assert!(lab.is_settled());
+
+    // Another inventory: what leaves goes, what comes is made.
+    lab.inventory(7, &lab.ca(), "");
+    let plan = lab.told(&["plan", "lab"]);
+    assert!(plan.contains("- app_0 224.4.0.11:30004"), "{plan}");
+    lab.applied();
+    assert!(lab.is_settled());
+
+    // All requests were such as F5's schema takes; all tokens were given back.
+    let log = lab.test(0, "log", &json!({}));
+    let schema = schema();
+    let posts: Vec<&Value> = log["requests"].as_array().unwrap().iter().filter(|r| !r["body"].is_null()).collect();
+    assert!(posts.len() >= 6);
+    for post in posts {
+        assert_eq!(faults(&schema, &post["body"]), Vec::<String>::new());
+    }
+    assert_eq!(log["tokens"], 0, "tokens are left on the device");
+    let text = log.to_string();
+    assert!(!text.contains("dry-run") && !text.contains("PATCH"), "the device was disturbed");
+
+    // Nothing of it stays.
+    let told = lab.told(&["destroy", "lab", "--confirm", "lab"]);
+    assert!(told.contains("lab/f5:api"), "{told}");
+    let partition = lab.told(&["plan", "lab"]);
+    assert!(partition.contains("+ f5:api") && partition.contains("+ f5:apps"), "{partition}");
+}
+
+#[test]
+#[ignore = "needs the testbed"]
+fn a_device_in_trouble_is_borne_with_or_told() {
+    let lab = Lab::up(1);
+    // Busy twice, with tokens that end at once, and slow: in the end all is done.
+    lab.faults(json!({ "locked": 2, "timeout": 61, "slow": 3 }));
+    lab.applied();
+    lab.faults(json!({ "slow": 0, "timeout": 1200 }));
+    assert!(lab.is_settled());
+
+    // Somebody takes all tokens away in the middle.
+    lab.inventory(7, &lab.ca(), "");
+    lab.faults(json!({ "slow": 2 }));
+    let mut apply = Command::new(env!("CARGO_BIN_EXE_incline"));
+    apply.arg("--inventories").arg(lab.path("inventories")).args(["apply", "--yes", "--target", "lab/f5:*"]);
+    let apply = apply.env("F5_PASSWORD", "pa55-wörd").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut apply = apply.unwrap();
+    for _ in 0..20 {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        lab.faults(json!({ "expire": true }));
+    }
+    let _ = apply.wait();
+    lab.faults(json!({ "slow": 0 }));
+    lab.applied();
+    assert!(lab.is_settled());
+
+    // It fails half way: what it said is told, and the next run goes on.
+    lab.inventory(4, &lab.ca(), "");
+    lab.faults(json!({ "fail": "01070734:3: Configuration error: something is in use" }));
+    let told = lab.told(&["apply", "--yes", "--target", "lab/f5:*"]);
+    assert!(told.contains("declaration failed") && told.contains("01070734:3"), "{told}");
+    lab.applied();
+    assert!(lab.is_settled());
+
+    // A certificate that the inventory does not mean, by authority and by fingerprint; and the one that it means.
+    lab.inventory(4, &format!("caFile: {}", lab.path("other.pem").display()), "");
+    let told = lab.told(&["plan", "lab"]);
+    assert!(told.contains("lab/f5:api: bigip-0.localhost") && told.contains("UnknownIssuer"), "{told}");
+    lab.inventory(4, "certificate: \"SHA256:n0bF3Pz0eFh0sW3gQ7v3mE0u3c0cB8yX1m9w7h2kQ2E\"", "");
+    let told = lab.told(&["plan", "lab"]);
+    let is = told.split("its certificate is ").nth(1).map(|rest| rest.split(',').next().unwrap().to_owned());
+    lab.inventory(4, &format!("certificate: \"{}\"", is.unwrap()), "");
+    assert!(lab.is_settled());
+    lab.inventory(4, &lab.ca(), "");
+
+    // A partition of somebody else's is refused, AS3 that is missing or too old, LTM that is not there.
+    for (faults, what, back) in [
+        (json!({ "version": null }), "AS3 is not installed", json!({ "version": "3.56.0" })),
+        (json!({ "version": "3.49.9" }), "3.50.0 is the least", json!({ "version": "3.56.0" })),
+        (json!({ "level": "none" }), "ltm is not provisioned", json!({ "level": "nominal" })),
+    ] {
+        lab.faults(faults);
+        let told = lab.told(&["plan", "lab"]);
+        assert!(told.contains(what), "{what} is not in:\n{told}");
+        lab.faults(back);
+    }
+    let other = Lab::up(1);
+    other.faults(json!({ "partitions": ["incline_lab_apps"] }));
+    let told = other.told(&["apply", "--yes", "--target", "lab/f5:*"]);
+    assert!(told.contains("the partition incline_lab_apps is not this site's"), "{told}");
+}
+
+#[test]
+#[ignore = "needs the testbed"]
+fn of_a_pair_the_active_unit_is_asked() {
+    let lab = Lab::up(2);
+    lab.faults(json!({ "failover": "STANDBY" }));
+    lab.applied();
+    assert!(lab.is_settled());
+    let posts = |unit: usize| {
+        let log = lab.test(unit, "log", &json!({}));
+        log["requests"].as_array().unwrap().iter().filter(|r| r["path"].as_str().unwrap().contains("/declare/")).count()
+    };
+    assert!(posts(0) == 0 && posts(1) > 0);
+    // The one that stands by dies; then nobody is active.
+    lab.faults(json!({ "dead": true }));
+    assert!(lab.is_settled());
+    lab.test(1, "faults", &json!({ "failover": "STANDBY" }));
+    let told = lab.told(&["plan", "lab"]);
+    assert!(told.contains("no unit is active"), "{told}");
+    lab.test(1, "faults", &json!({ "failover": "ACTIVE" }));
+    // In step only where the inventory asks for it.
+    lab.inventory(7, &lab.ca(), "  syncTo: /Common/pair\n");
+    lab.applied();
+    let log = lab.test(1, "log", &json!({}));
+    let bodies = log["requests"].as_array().unwrap().iter().map(|r| &r["body"]).filter(|body| !body.is_null());
+    let synced: Vec<bool> = bodies.map(|body| body["syncToGroup"] == "/Common/pair").collect();
+    assert!(synced.contains(&true) && !synced[0], "{synced:?}");
+}
