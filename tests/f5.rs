@@ -166,6 +166,19 @@ fn declarations_are_what_f5s_schema_takes_and_no_default_is_unsafe() {
     assert!(unsafe_defaults(&broken).len() >= 6);
 }
 
+/// The password that a double's user has.
+pub const PASSWORD: &str = "pa55-wörd";
+
+/// An authority (`ca.pem`), another one (`other.pem`), and a certificate of the first for two units (`unit.pem`, `unit.key`).
+pub fn certificates(folder: &std::path::Path) {
+    let new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(folder, &format!("req -x509 {new} -days 30 -subj /CN=authority -keyout ca.key -out ca.pem"));
+    openssl(folder, &format!("req -x509 {new} -days 30 -subj /CN=other -keyout other.key -out other.pem"));
+    openssl(folder, &format!("req -new {new} -subj /CN=unit -keyout unit.key -out unit.csr"));
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:bigip-0.localhost,DNS:bigip-1.localhost\n").unwrap();
+    openssl(folder, "x509 -req -in unit.csr -CA ca.pem -CAkey ca.key -days 30 -extfile names -out unit.pem");
+}
+
 /// A double, an inventory of a site behind it, and certificates.
 struct Lab {
     folder: tempfile::TempDir,
@@ -190,13 +203,7 @@ impl Lab {
     /// So many units of one device, each with a certificate of the site's authority.
     fn up(units: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-        openssl(folder.path(), &format!("req -x509 {new} -days 30 -subj /CN=authority -keyout ca.key -out ca.pem"));
-        openssl(folder.path(), &format!("req -x509 {new} -days 30 -subj /CN=other -keyout other.key -out other.pem"));
-        openssl(folder.path(), &format!("req -new {new} -subj /CN=unit -keyout unit.key -out unit.csr"));
-        std::fs::write(folder.path().join("names"), "subjectAltName=DNS:bigip-0.localhost,DNS:bigip-1.localhost\n")
-            .unwrap();
-        openssl(folder.path(), "x509 -req -in unit.csr -CA ca.pem -CAkey ca.key -days 30 -extfile names -out unit.pem");
+        certificates(folder.path());
         std::fs::create_dir(folder.path().join("inventories")).unwrap();
         std::fs::copy(root().join("inventories/incline.lock"), folder.path().join("inventories/incline.lock")).unwrap();
         let units = (0..units)
@@ -235,7 +242,7 @@ impl Lab {
     fn incline(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incline"));
         command.arg("--inventories").arg(self.path("inventories")).args(arguments);
-        command.env("F5_PASSWORD", "pa55-wörd").env("NO_COLOR", "1").output().unwrap()
+        command.env("F5_PASSWORD", PASSWORD).env("NO_COLOR", "1").output().unwrap()
     }
 
     /// What incline says of the tenants: nobody answers for the hosts here.
@@ -356,7 +363,7 @@ fn a_device_in_trouble_is_borne_with_or_told() {
     lab.faults(json!({ "slow": 2 }));
     let mut apply = Command::new(env!("CARGO_BIN_EXE_incline"));
     apply.arg("--inventories").arg(lab.path("inventories")).args(["apply", "--yes", "--target", "lab/f5:*"]);
-    let apply = apply.env("F5_PASSWORD", "pa55-wörd").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let apply = apply.env("F5_PASSWORD", PASSWORD).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut apply = apply.unwrap();
     for _ in 0..20 {
         std::thread::sleep(std::time::Duration::from_millis(200));

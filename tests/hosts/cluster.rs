@@ -31,10 +31,11 @@ impl Cluster {
             return None;
         }
         let alone = alone();
-        let lab = Lab::up("node", members + workers)?;
+        let mut lab = Lab::up("node", members + workers)?;
+        lab.environment.push(("F5_PASSWORD".to_owned(), crate::f5::PASSWORD.to_owned()));
         let beside = |program: &str, arguments: &[&str]| {
             lab.command("python3")
-                .arg(root().join("tests/testbed/kubernetes").join(program))
+                .arg(root().join("tests/testbed").join(program))
                 .args(arguments)
                 .stdout(Stdio::null())
                 .spawn()
@@ -44,8 +45,15 @@ impl Cluster {
         let addresses: Vec<String> = (1..=members).map(|n| format!("10.99.1.{n}")).collect();
         let mut balancer = vec!["10.99.0.1", "6443"];
         balancer.extend(addresses.iter().map(String::as_str));
-        let beside =
-            vec![beside("mirror.py", &[mirror.to_str().unwrap(), "10.99.0.1", "80"]), beside("balancer.py", &balancer)];
+        let device = lab.path("f5");
+        std::fs::create_dir(&device).unwrap();
+        crate::f5::certificates(&device);
+        let (certificate, key) = (device.join("unit.pem"), device.join("unit.key"));
+        let beside = vec![
+            beside("kubernetes/mirror.py", &[mirror.to_str().unwrap(), "10.99.0.1", "80"]),
+            beside("kubernetes/balancer.py", &balancer),
+            beside("f5/bigip.py", &["127.0.0.1", "8443", certificate.to_str().unwrap(), key.to_str().unwrap()]),
+        ];
         let cluster = Self { lab, beside, _alone: alone };
         for n in 1..=members + workers {
             cluster.furnish(n);
@@ -188,6 +196,36 @@ impl Cluster {
                 "  etcdUpgrade: true\n  ignorePreflightErrors: [SystemVerification]\n",
             )
         });
+    }
+
+    /// Puts the double of a BIG-IP that stands beside the hosts into the inventory; the balancer stands for what it would do.
+    fn balanced(&self) {
+        let path = self.lab.path("inventories/lab.yaml");
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        let trust = format!("caFile: {}", self.lab.path("f5/ca.pem").display());
+        text.push_str(&format!(
+            "f5:\n  units: [\"bigip-0.localhost:8443\"]\n  user: incline\n  password: {{env: F5_PASSWORD}}\n  trust: {{{trust}}}\n  virtualServers:\n\
+             \x20 - {{name: portal, address: 10.99.0.20, port: 443, nodePort: 31443, mode: passthrough, allow: [10.0.0.0/8]}}\n"
+        ));
+        std::fs::write(&path, text).unwrap();
+        succeeded(&self.lab.incline(&["apply", "--yes", "lab"]), "the tenants are declared");
+        succeeded(&self.lab.incline(&["plan", "--detailed-exitcode", "lab"]), "and are as they must be");
+    }
+
+    /// The members of pools that were disabled on it, in the order in which they were.
+    fn drained(&self) -> Vec<String> {
+        let mut curl = self.lab.command("curl");
+        let output =
+            curl.args(["--silent", "--insecure", "--data", "{}", "https://bigip-0.localhost:8443/test/log"]).output();
+        let log: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+        let remarks = log["requests"].as_array().unwrap().iter().flat_map(|request| {
+            let tenants = request["body"]["declaration"].as_object().into_iter().flatten();
+            tenants.filter_map(|(_, tenant)| tenant["remark"].as_str().map(ToOwned::to_owned)).collect::<Vec<_>>()
+        });
+        let mut drained: Vec<String> =
+            remarks.filter_map(|remark| remark.strip_prefix("drained of ").map(ToOwned::to_owned)).collect();
+        drained.dedup();
+        drained
     }
 
     /// Runs something on a host with the cluster's own tools at hand.
@@ -699,7 +737,10 @@ fn whatever_interrupts_it_the_next_run_makes_the_cluster() {
                 let of_etcd = cluster.on(1, &format!("{ETCDCTL} member list"));
                 assert_eq!(of_etcd.lines().count(), members, "{round}: {of_etcd}");
                 if is_first {
+                    cluster.balanced();
                     the_cluster_is_upgraded(&cluster, members);
+                    // The worker twice: the first time, it could not be upgraded.
+                    assert_eq!(cluster.drained(), ["10.99.1.1", "10.99.1.2"]);
                     what_a_snapshot_holds_is_restored(&cluster, members);
                     the_site_is_destroyed(&cluster);
                     if is_long() {

@@ -1,7 +1,7 @@
 //! What is asked of a device, and what its answers say: pure.
 //!
 //! Shapes: <https://clouddocs.f5.com/api/icontrol-rest/>.
-use incline_model::tenant::Objects;
+use incline_model::tenant::{Objects, Tenant};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -186,6 +186,22 @@ pub(crate) fn objects(collected: &Collected) -> Objects {
 /// The certificates that a tenant's objects name.
 pub(crate) fn certificates(objects: &Objects) -> impl Iterator<Item = &str> {
     objects.values().flat_map(|object| ["certificate", "authority"].map(|key| object.get(key)?.as_str())).flatten()
+}
+
+/// The paths of a tenant's pools.
+pub(crate) fn pools(tenant: &Tenant) -> impl Iterator<Item = String> {
+    let applications = tenant.objects.keys().filter_map(|id| id.strip_prefix("pool "));
+    applications.map(|application| format!("/{}/{application}/pool", tenant.name))
+}
+
+/// How many connections a pool's statistics count for an address.
+pub(crate) fn connections(stats: &Value, address: &str) -> u64 {
+    let entries = stats["entries"].as_object().into_iter().flatten();
+    let members = entries.map(|(_, entry)| &entry["nestedStats"]["entries"]);
+    members
+        .filter(|member| last(member["addr"]["description"].as_str().unwrap_or_default()) == address)
+        .filter_map(|member| member["serverside.curConns"]["value"].as_u64())
+        .sum()
 }
 
 /// An object's path as REST writes it: `/Common/viewer.crt` → `~Common~viewer.crt`.

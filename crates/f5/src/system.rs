@@ -11,7 +11,7 @@ use incline_model::inventory::onprem::F5;
 use incline_model::plan::{Expectation, Step, Verb};
 use incline_model::scalar::LocalPath;
 use incline_model::tenant::{Objects, Presence, Tenant};
-use incline_plan::{tenant_fingerprint, tenant_target};
+use incline_plan::{DRAIN, REJOIN, tenant_fingerprint, tenant_target};
 use reqwest::Method;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -32,6 +32,8 @@ pub struct Device {
     /// Finds a file that the inventory names.
     local: fn(&LocalPath) -> PathBuf,
     tenants: Vec<Tenant>,
+    /// The addresses of the site's hosts.
+    hosts: BTreeMap<String, String>,
     /// Who is at work, for the device's own log.
     who: String,
     session: Mutex<Option<Session>>,
@@ -50,6 +52,7 @@ impl Device {
     pub fn new(
         site: &str,
         f5: &F5,
+        hosts: BTreeMap<String, String>,
         password: Secret,
         tenants: Vec<Tenant>,
         who: &str,
@@ -59,7 +62,7 @@ impl Device {
         let fits = |c: char| c.is_ascii_alphanumeric() || "@.:-_".contains(c);
         let who = who.chars().map(|c| if fits(c) { c } else { '-' }).take(200).collect();
         let (site, f5) = (site.to_owned(), f5.clone());
-        Self { site, f5, password, local, tenants, who, session: Mutex::default() }
+        Self { site, f5, password, local, tenants, hosts, who, session: Mutex::default() }
     }
 
     /// The session with the unit that is active.
@@ -151,6 +154,61 @@ impl Device {
         let objects = read::objects(&collected);
         let warnings = warnings(session, &tenant.objects, now).await?;
         Ok(Presence::Present { label, declared: remark, objects, warnings })
+    }
+
+    fn request(&self, tenant: &Tenant) -> Value {
+        tenant.request(&self.who, self.f5.sync_to.as_ref().map(|group| group.as_str()))
+    }
+
+    /// Whether a host is disabled in all pools that it is a member of.
+    async fn is_drained(&self, address: &str, now: u64) -> Result<bool, Error> {
+        for tenant in self.tenants.iter().filter(|tenant| tenant.has_member(address)) {
+            let Presence::Present { objects, .. } = self.read(tenant, now).await? else { return Ok(false) };
+            let is_of_host = |id: &str| id.starts_with("member ") && id.contains(&format!(" {address}:"));
+            let mut mine = objects.iter().filter(|(id, _)| is_of_host(id));
+            if mine.any(|(_, member)| member.get("enabled") != Some(&false.into())) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets a host take nothing new and waits until its connections have come to their end, or for as long as the inventory bears;
+    /// or brings it back.
+    async fn drain(&self, address: &str, is_back: bool) -> Result<(), Trouble> {
+        for tenant in self.tenants.iter().filter(|tenant| tenant.has_member(address)) {
+            let request = if is_back { self.request(tenant) } else { self.request(&tenant.drained(address)) };
+            self.declare(tenant, Method::POST, Some(request)).await?;
+        }
+        if is_back {
+            return Ok(());
+        }
+        let begun = tokio::time::Instant::now();
+        let longest = Duration::from_secs(self.f5.drain_seconds.into());
+        while self.connections(address).await? > 0 {
+            if begun.elapsed() >= longest {
+                tracing::warn!(site = self.site, address, "connections are left; the work begins all the same");
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok(())
+    }
+
+    /// How many connections a host has through the site's pools.
+    async fn connections(&self, address: &str) -> Result<u64, Error> {
+        let mut session = self.session().await?;
+        let Some(session) = session.as_mut() else { return Ok(0) };
+        let mut sum = 0;
+        for tenant in self.tenants.iter().filter(|tenant| tenant.has_member(address)) {
+            for pool in read::pools(tenant) {
+                let path = format!("/mgmt/tm/ltm/pool/{}/members/stats", read::tilde(&pool));
+                if let Some(stats) = session.find(&path).await? {
+                    sum += read::connections(&stats, address);
+                }
+            }
+        }
+        Ok(sum)
     }
 
     /// Declares a tenant, or takes it away, and follows that to its end.
@@ -250,6 +308,19 @@ impl Tenants {
         }
     }
 
+    /// The device, the host's address, and whether it is brought back, where a target is about draining one.
+    fn drain(&self, target: &str) -> Option<(&Device, &str, bool)> {
+        let mut words = target.split('/');
+        let (site, what, host) = (words.next()?, words.next()?, words.next()?);
+        let device = self.devices.iter().find(|device| device.site == site)?;
+        let is_back = match what {
+            DRAIN => false,
+            REJOIN => true,
+            _ => return None,
+        };
+        Some((device, device.hosts.get(host)?.as_str(), is_back))
+    }
+
     fn place(&self, target: &str) -> Result<(&Device, &Tenant), Trouble> {
         let all = self.devices.iter().flat_map(|device| device.tenants.iter().map(move |tenant| (device, tenant)));
         let mut found = all.filter(|(device, tenant)| tenant_target(&device.site, tenant) == target);
@@ -263,6 +334,10 @@ impl System for Tenants {
     }
 
     async fn look(&self, step: &Step) -> Result<Look, Trouble> {
+        if let Some((device, address, is_back)) = self.drain(&step.target) {
+            let is_fulfilled = device.is_drained(address, self.now).await? != is_back;
+            return Ok(Look { is_fulfilled, is: Expectation::Absent });
+        }
         let (device, tenant) = self.place(&step.target)?;
         let presence = device.read(tenant, self.now).await?;
         Ok(Look {
@@ -275,13 +350,13 @@ impl System for Tenants {
     }
 
     async fn apply(&self, step: &Step, _: &Say) -> Result<(), Ended> {
+        if let Some((device, address, is_back)) = self.drain(&step.target) {
+            return device.drain(address, is_back).await.map_err(Ended::from);
+        }
         let (device, tenant) = self.place(&step.target)?;
         let (method, request) = match step.verb {
             Verb::Remove => (Method::DELETE, None),
-            _ => (
-                Method::POST,
-                Some(tenant.request(&device.who, device.f5.sync_to.as_ref().map(|group| group.as_str()))),
-            ),
+            _ => (Method::POST, Some(device.request(tenant))),
         };
         device.declare(tenant, method, request).await.map_err(Ended::from)
     }

@@ -7,7 +7,7 @@ use incline_model::drift::SiteDrift;
 use incline_model::inventory::SecretSource;
 use incline_model::plan::SitePlan;
 use incline_model::site::OnPrem;
-use incline_model::tenant::Presence;
+use incline_model::tenant::{Presence, Tenant};
 use incline_render::{ApiBy, Templates, render_hosts, render_tenants};
 use incline_ssh::{Config, Connections, Hosts, Keys, Part};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +96,10 @@ impl<'a> OnPremises<'a> {
         self.each(|site, hosts, seen| {
             let name = site.typed().name.as_str();
             let mut plan = incline_plan::plan_hosts(name, hosts, seen, self.hosts.secrets());
-            incline_plan::plan_tenants(name, self.tenants.of(name), &self.seen_tenants, &mut plan);
+            let addresses: Vec<(&str, String)> =
+                site.typed().hosts.iter().map(|host| (host.name.as_str(), host.address.to_string())).collect();
+            let tenants: Vec<&Tenant> = self.tenants.of(name).collect();
+            incline_plan::plan_tenants(name, &addresses, &tenants, &self.seen_tenants, &mut plan);
             SitePlan { place: place(site), ..plan }
         })
     }
@@ -155,12 +158,14 @@ fn tenants(sites: &[&OnPrem], doing: Doing) -> Result<Tenants, Failure> {
     for site in sites {
         let typed = site.typed();
         let Some(f5) = &typed.f5 else { continue };
-        let tenants = render_tenants(site, &BTreeSet::new());
+        let tenants = render_tenants(site);
         let password = match doing {
             Doing::Nothing => Secret::new(Vec::new()),
             Doing::Work(_) => secret(&f5.password)?,
         };
-        devices.push(Device::new(typed.name.as_str(), f5, password, tenants, &who(doing), incline_ssh::local));
+        let hosts = typed.hosts.iter().map(|host| (host.name.to_string(), host.address.to_string())).collect();
+        let site = typed.name.as_str();
+        devices.push(Device::new(site, f5, hosts, password, tenants, &who(doing), incline_ssh::local));
     }
     Ok(Tenants::new(devices, now))
 }

@@ -51,6 +51,44 @@ pub enum Presence {
 }
 
 impl Tenant {
+    /// Whether a host is a member of a pool of the tenant.
+    pub fn has_member(&self, address: &str) -> bool {
+        let of_host = |id: &String| {
+            let mut words = id.split(' ');
+            words.next() == Some("member") && words.nth(1).and_then(|end| end.split(':').next()) == Some(address)
+        };
+        self.objects.keys().any(of_host)
+    }
+
+    /// The same tenant, in which a host takes nothing new and keeps what it has. Its mark is no wish's: who plans next brings
+    /// the host back.
+    #[must_use]
+    pub fn drained(&self, address: &str) -> Self {
+        let mut drained = self.clone();
+        let applications = drained.declaration.as_object_mut().into_iter().flatten();
+        for members in applications.filter_map(|(_, application)| application.get_mut("pool")?.get_mut("members")) {
+            let mut out = Vec::new();
+            for group in members.as_array_mut().into_iter().flatten() {
+                let Some(addresses) = group["serverAddresses"].as_array_mut() else { continue };
+                let known = addresses.len();
+                addresses.retain(|one| one.as_str() != Some(address));
+                if addresses.len() < known {
+                    let mut alone = group.clone();
+                    (alone["serverAddresses"], alone["adminState"]) = (json!([address]), "disable".into());
+                    out.push(alone);
+                }
+            }
+            if let Some(members) = members.as_array_mut() {
+                members.retain(|group| group["serverAddresses"].as_array().is_some_and(|all| !all.is_empty()));
+                members.extend(out);
+            }
+        }
+        if let Some(remark) = drained.declaration.get_mut("remark") {
+            *remark = format!("drained of {address}").into();
+        }
+        drained
+    }
+
     /// The whole declaration as it is posted. `id` names the run, for the device's own log.
     pub fn request(&self, id: &str, sync_to: Option<&str>) -> Value {
         let mut request = json!({

@@ -29,7 +29,7 @@ pub use fingerprint::{digest, fingerprint};
 pub use hosts::{drift_hosts, plan_hosts, remove_hosts, target};
 pub use replacement::Table;
 pub use tenants::{
-    drift_tenants, plan_tenants, remove_tenants, tenant_fingerprint, tenant_is_fulfilled, tenant_target,
+    DRAIN, REJOIN, drift_tenants, plan_tenants, remove_tenants, tenant_fingerprint, tenant_is_fulfilled, tenant_target,
 };
 pub use verdict::{Judged, surprises};
 

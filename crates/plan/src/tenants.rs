@@ -33,10 +33,18 @@ fn mark(tenant: &Tenant) -> Option<&str> {
     tenant.declaration["remark"].as_str()
 }
 
-/// Plans a site's tenants into the plan of the site. One without a sighting is planned as if it were not there.
-pub fn plan_tenants<'a>(
+/// The names of the steps around work on a host that takes its node's work away: before it, the host is drained on the BIG-IP, and
+/// after it, it is a member again.
+pub const DRAIN: &str = "f5:drain";
+/// The step after the work.
+pub const REJOIN: &str = "f5:rejoin";
+
+/// Plans a site's tenants into the plan of the site. One without a sighting is planned as if it were not there. `hosts` are the
+/// site's hosts with their addresses.
+pub fn plan_tenants(
     site: &str,
-    tenants: impl IntoIterator<Item = &'a Tenant>,
+    hosts: &[(&str, String)],
+    tenants: &[&Tenant],
     seen: &BTreeMap<String, Presence>,
     plan: &mut SitePlan,
 ) {
@@ -110,7 +118,71 @@ pub fn plan_tenants<'a>(
             step.needs.sort();
         }
     }
+    drains(site, hosts, tenants, &mut plan.steps);
     plan.steps.sort_by(|a, b| (a.stage, &a.target).cmp(&(b.stage, &b.target)));
+}
+
+/// Puts a pair of steps around each that takes a node's work away for a while, where the node is a member of a pool. What waits for the work
+/// waits for the second.
+fn drains(site: &str, hosts: &[(&str, String)], tenants: &[&Tenant], steps: &mut Vec<Step>) {
+    let planned: Vec<String> = tenants
+        .iter()
+        .map(|tenant| tenant_target(site, tenant))
+        .filter(|target| steps.iter().any(|step| step.target == *target))
+        .collect();
+    let rolls =
+        |step: &&Step| step.impact == Impact::RollsNodes && matches!(step.stage, Stage::ControlPlane | Stage::Workers);
+    let work: Vec<(String, Stage, String)> = steps
+        .iter()
+        .filter(rolls)
+        .filter_map(|step| {
+            let name = step.target.split('/').nth(1)?;
+            let (_, address) = hosts.iter().find(|(host, _)| *host == name)?;
+            let is_member = tenants.iter().any(|tenant| tenant.has_member(address));
+            is_member.then(|| (step.target.clone(), step.stage, name.to_owned()))
+        })
+        .collect();
+    for (target, stage, name) in work {
+        let (drain, rejoin) = (format!("{site}/{DRAIN}/{name}"), format!("{site}/{REJOIN}/{name}"));
+        let mut before = planned.clone();
+        for step in steps.iter_mut() {
+            if step.target == target {
+                // What it waited for, its draining waits for, and nobody is drained before his turn.
+                before.append(&mut step.needs);
+                step.needs = vec![drain.clone()];
+            } else if let Some(need) = step.needs.iter_mut().find(|need| **need == target) {
+                need.clone_from(&rejoin);
+                step.needs.sort();
+            }
+        }
+        before.sort();
+        before.dedup();
+        let pair = [
+            (
+                drain,
+                before,
+                property("members", Some("enabled".into()), Some("disabled, and connections waited for".into())),
+            ),
+            (rejoin, vec![target], property("members", Some("disabled".into()), Some("enabled".into()))),
+        ];
+        steps.extend(pair.map(|(target, needs, change)| Step {
+            target,
+            stage,
+            order: 0,
+            needs,
+            verb: Verb::Update,
+            reason: Reason::Changed,
+            impact: Impact::None,
+            nodes: 0,
+            expectation: Expectation::Absent,
+            mend: None,
+            roll: None,
+            release: Vec::new(),
+            changes: Vec::new(),
+            settings: vec![change],
+            files: Vec::new(),
+        }));
+    }
 }
 
 /// Plans the removal of a site's tenants into that of its hosts: applications first, the API once no host needs it.
@@ -304,4 +376,85 @@ pub fn drift_tenants<'a>(
         }
     }
     (in_sync, findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn step(target: &str, stage: Stage, impact: Impact, needs: &[&str]) -> Step {
+        Step {
+            target: target.to_owned(),
+            stage,
+            order: 0,
+            needs: needs.iter().map(ToString::to_string).collect(),
+            verb: Verb::Update,
+            reason: Reason::Changed,
+            impact,
+            nodes: 1,
+            expectation: Expectation::Absent,
+            mend: None,
+            roll: None,
+            release: Vec::new(),
+            changes: Vec::new(),
+            settings: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    fn tenant() -> Tenant {
+        let pool = json!({ "members": [{ "serverAddresses": ["10.0.0.1", "10.0.0.2"], "adminState": "enable" }] });
+        let objects = ["member web 10.0.0.1:30443", "member web 10.0.0.2:30443"];
+        Tenant {
+            part: "apps",
+            name: "incline_s_apps".to_owned(),
+            label: "incline s".to_owned(),
+            declaration: json!({ "class": "Tenant", "remark": "digest", "web": { "pool": pool } }),
+            objects: objects.map(|id| (id.to_owned(), BTreeMap::from([("enabled".to_owned(), true.into())]))).into(),
+        }
+    }
+
+    #[test]
+    fn work_that_rolls_a_node_stands_between_its_draining_and_its_return() {
+        let mut steps = vec![
+            step("s/a/workers", Stage::Workers, Impact::RollsNodes, &["s/cp/control-plane"]),
+            step("s/b/workers", Stage::Workers, Impact::RollsNodes, &["s/a/workers", "s/cp/control-plane"]),
+            step("s/c/workers", Stage::Workers, Impact::InPlace, &["s/cp/control-plane"]),
+            step("s/f5:apps", Stage::Balancers, Impact::None, &[]),
+        ];
+        let hosts = [("a", "10.0.0.1".to_owned()), ("b", "10.0.0.2".to_owned()), ("c", "10.0.0.3".to_owned())];
+        drains("s", &hosts, &[&tenant()], &mut steps);
+        let needs = |target: &str| steps.iter().find(|step| step.target == target).map(|step| step.needs.join(" "));
+        let is = |target: &str, wanted: &str| assert_eq!(needs(target).as_deref(), Some(wanted), "{target}");
+        is("s/f5:drain/a", "s/cp/control-plane s/f5:apps");
+        is("s/a/workers", "s/f5:drain/a");
+        is("s/f5:rejoin/a", "s/a/workers");
+        is("s/f5:drain/b", "s/cp/control-plane s/f5:apps s/f5:rejoin/a");
+        is("s/b/workers", "s/f5:drain/b");
+        // Whom nobody drains keeps what it waited for.
+        is("s/c/workers", "s/cp/control-plane");
+        assert_eq!(steps.len(), 8);
+    }
+
+    #[test]
+    fn a_drained_host_takes_nothing_new_and_the_next_plan_brings_it_back() {
+        let tenant = tenant();
+        assert!(tenant.has_member("10.0.0.1") && !tenant.has_member("10.0.0.9") && !tenant.has_member("10.0.0"));
+        let drained = tenant.drained("10.0.0.1");
+        assert_eq!(
+            drained.declaration["web"]["pool"]["members"],
+            json!([
+                { "serverAddresses": ["10.0.0.2"], "adminState": "enable" },
+                { "serverAddresses": ["10.0.0.1"], "adminState": "disable" },
+            ])
+        );
+        let seen = Presence::Present {
+            label: Some(tenant.label.clone()),
+            declared: drained.declaration["remark"].as_str().map(ToOwned::to_owned),
+            objects: tenant.objects.clone(),
+            warnings: Vec::new(),
+        };
+        assert!(!tenant_is_fulfilled(&tenant, &seen));
+    }
 }

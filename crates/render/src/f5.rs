@@ -22,15 +22,15 @@ const CIPHERS: &str = "/Common/f5-secure";
 /// The device's own rule that sends plain HTTP to HTTPS.
 const REDIRECT: &str = "/Common/_sys_https_redirect";
 
-/// The tenants of a site; none where it has no BIG-IP. Hosts whose addresses are in `drained` take nothing new.
-pub fn render_tenants(site: &OnPrem, drained: &BTreeSet<Address>) -> Vec<Tenant> {
+/// The tenants of a site; none where it has no BIG-IP.
+pub fn render_tenants(site: &OnPrem) -> Vec<Tenant> {
     let typed = site.typed();
     let Some(f5) = &typed.f5 else { return Vec::new() };
     let mut api = Part::new(site, "api");
     let members: Vec<&Host> = site.control_plane().collect();
     let alive = request("/readyz", typed.api.name.as_str());
     api.monitor("api", "https", Some(("200 OK", &alive)));
-    api.pool("api", Balance::RoundRobin, &members, 6443, drained);
+    api.pool("api", Balance::RoundRobin, &members, 6443);
     api.service("api", "Service_L4", (typed.api.address, 6443), &[], Persistence::None, true, Map::new());
     let mut apps = Part::new(site, "apps");
     for server in &f5.virtual_servers {
@@ -40,7 +40,7 @@ pub fn render_tenants(site: &OnPrem, drained: &BTreeSet<Address>) -> Vec<Tenant>
             .filter(|host| host.roles.contains(&Role::Worker))
             .filter(|host| server.nodes.iter().all(|(key, value)| host.labels.get(key) == Some(value)))
             .collect();
-        apps.application(server, &members, drained);
+        apps.application(server, &members);
     }
     vec![api.tenant(), apps.tenant()]
 }
@@ -126,21 +126,16 @@ impl Part {
         self.declare(application, "monitor", body);
     }
 
-    fn pool(&mut self, application: &str, balance: Balance, members: &[&Host], port: u16, drained: &BTreeSet<Address>) {
+    fn pool(&mut self, application: &str, balance: Balance, members: &[&Host], port: u16) {
         let balance = match balance {
             Balance::RoundRobin => "round-robin",
             Balance::LeastConnections => "least-connections-member",
         };
         // Sorted: another order would be a change to whoever compares declarations.
         let addresses: BTreeSet<Address> = members.iter().map(|host| host.address).collect();
-        let group = |state: &str, of: Vec<&Address>| {
-            (!of.is_empty()).then(|| {
-                // Both tenants have the same nodes: they stand in /Common.
-                json!({ "servicePort": port, "serverAddresses": of, "shareNodes": true, "adminState": state })
-            })
-        };
-        let (out, on): (Vec<&Address>, Vec<&Address>) = addresses.iter().partition(|one| drained.contains(one));
-        let all: Vec<Value> = [group("enable", on), group("disable", out)].into_iter().flatten().collect();
+        // Both tenants have the same nodes: they stand in /Common.
+        let all =
+            json!([{ "servicePort": port, "serverAddresses": addresses, "shareNodes": true, "adminState": "enable" }]);
         self.declare(
             application,
             "pool",
@@ -155,8 +150,7 @@ impl Part {
             [("balance", balance.into()), ("monitor", monitor.into()), ("when down", "reset".into())],
         );
         for address in addresses {
-            let is_enabled = !drained.contains(&address);
-            self.object(format!("member {application} {address}:{port}"), [("enabled", is_enabled.into())]);
+            self.object(format!("member {application} {address}:{port}"), [("enabled", true.into())]);
         }
     }
 
@@ -224,7 +218,7 @@ impl Part {
         );
     }
 
-    fn application(&mut self, server: &VirtualServer, members: &[&Host], drained: &BTreeSet<Address>) {
+    fn application(&mut self, server: &VirtualServer, members: &[&Host]) {
         let name = server.name.as_str().replace('-', "_");
         let name = name.as_str();
         let allow: Vec<String> = {
@@ -240,7 +234,7 @@ impl Part {
             (None, VirtualServerMode::Udp) => self.monitor(name, "icmp", None),
             (None, _) => self.monitor(name, "tcp", None),
         }
-        self.pool(name, server.balance, members, server.node_port, drained);
+        self.pool(name, server.balance, members, server.node_port);
         let (class, more) = match &server.mode {
             VirtualServerMode::Passthrough => ("Service_L4", Map::new()),
             VirtualServerMode::Tcp => ("Service_TCP", Map::new()),

@@ -277,6 +277,17 @@ class Handler(BaseHTTPRequestHandler):
             if name not in CERTIFICATES:
                 return self.error(404, f"01020036:3: The requested certificate file ({name}) was not found.")
             return self.answer(200, {"name": name, "expirationDate": CERTIFICATES[name]})
+        if rest.startswith("ltm/pool/~") and rest.endswith("/members/stats"):
+            pool = rest.split("/")[2].replace("~", "/")
+            items = [item for item in WORLD.collections.get("ltm/pool", []) if item["fullPath"] == pool]
+            if not items:
+                return self.error(404, f"01020036:3: The requested pool ({pool}) was not found.")
+            connections = WORLD.faults.get("connections", {})
+            return self.answer(200, {"entries": {
+                f"https://localhost/mgmt/tm/{rest}/{member['name']}": {"nestedStats": {"entries": {
+                    "addr": {"description": member["address"]}, "serverside.curConns": {"value": connections.get(member["address"], 0)},
+                }}} for member in items[0]["membersReference"]["items"]
+            }})
         wanted = query.get("$filter", "").removeprefix("partition eq ")
         items = [item for item in WORLD.collections.get(rest, []) if item["partition"] == wanted]
         return self.answer(200, {"kind": f"tm:{rest}", "items": items} if items else {"kind": f"tm:{rest}"})

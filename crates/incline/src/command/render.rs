@@ -6,7 +6,6 @@ use incline_model::desired::{Desired, INLINE_TEMPLATE_BYTES, Stack};
 use incline_model::site::{OnPrem, Site};
 use incline_render::{ApiBy, render_tenants};
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
@@ -62,7 +61,7 @@ fn write_tenants(folder: &Path, site: &OnPrem) -> Result<(), Failure> {
         std::fs::remove_dir_all(folder).map_err(Failure::file("clear", folder))?;
     }
     let sync_to = site.typed().f5.as_ref().and_then(|f5| f5.sync_to.as_ref());
-    for tenant in render_tenants(site, &BTreeSet::new()) {
+    for tenant in render_tenants(site) {
         std::fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
         let path = folder.join(format!("{}.json", tenant.part));
         let request = tenant.request("incline", sync_to.map(|group| group.as_str()));

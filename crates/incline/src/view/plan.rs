@@ -135,13 +135,19 @@ fn is_alike(a: &Step, b: &Step) -> bool {
                 == (b.stage, b.verb, &b.changes, &b.settings, &b.files)
 }
 
+/// What a target is of its site: a stack, a host, what a tenant holds.
+fn part_of(target: &str) -> &str {
+    let Some((_, part)) = target.split_once('/') else { return target };
+    if is_of_tenant(target) { part } else { part.split('/').next().unwrap_or(part) }
+}
+
 /// A step, and all that are alike.
 fn step_text(text: &mut String, step: &Step, alike: &[&str], full: bool, width: usize) {
     let of_host = is_on_premises(&step.target);
     let name = match alike {
-        [only] => only.split('/').nth(1).unwrap_or(only).to_owned(),
+        [only] => part_of(only).to_owned(),
         _ => {
-            let hosts: Vec<&str> = alike.iter().filter_map(|target| target.split('/').nth(1)).collect();
+            let hosts: Vec<&str> = alike.iter().map(|target| part_of(target)).collect();
             // As many names as fit beside the counts.
             let fit = hosts
                 .iter()
