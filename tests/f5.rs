@@ -341,6 +341,20 @@ fn tenants_are_declared_seen_to_and_mended() {
     let text = log.to_string();
     assert!(!text.contains("dry-run") && !text.contains("PATCH"), "the device was disturbed");
 
+    // What is there, as an inventory would say it.
+    let told = lab.incline(&["f5", "import", "lab", "--partition", "incline_lab_apps"]);
+    let (section, notes) = (stdout(&told), stderr(&told));
+    assert!(
+        section.contains("- {name: app-1, address: 10.0.1.20, port: 444, nodePort: 30008, mode: {reEncrypt: {certificate: /Common/viewer.lakeside.crt")
+            && section.contains("mode: udp") && section.contains("balance: leastConnections"),
+        "{section}{notes}"
+    );
+    let inventory = std::fs::read_to_string(lab.path("inventories/lab.yaml")).unwrap();
+    let proposed = inventory.split("  virtualServers:").next().unwrap().to_owned() + &section;
+    std::fs::write(lab.path("inventories/lab.yaml"), proposed).unwrap();
+    assert!(lab.incline(&["check"]).status.success(), "{}", stderr(&lab.incline(&["check"])));
+    std::fs::write(lab.path("inventories/lab.yaml"), inventory).unwrap();
+
     // Nothing of it stays.
     let told = lab.told(&["destroy", "lab", "--confirm", "lab"]);
     assert!(told.contains("lab/f5:api"), "{told}");

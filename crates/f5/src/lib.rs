@@ -5,9 +5,11 @@
 //! What is asked and how answers are read is pure (`read.rs`); requests are sent in `client.rs` alone.
 mod client;
 mod error;
+mod propose;
 mod read;
 mod system;
 mod trust;
 
 pub use error::Error;
+pub use propose::Proposal;
 pub use system::{Device, Tenants};

@@ -26,7 +26,7 @@ pub(crate) fn collection(path: &str, partition: &str) -> String {
 /// What the collections of a tenant hold, by name.
 pub(crate) type Collected = BTreeMap<&'static str, Vec<Value>>;
 
-fn text(item: &Value, key: &str) -> String {
+pub(crate) fn text(item: &Value, key: &str) -> String {
     item[key].as_str().unwrap_or_default().to_owned()
 }
 
@@ -45,9 +45,26 @@ fn id(kind: &str, item: &Value, own: &str) -> String {
 }
 
 /// A path's last part, without the route domain of an address (`10.0.0.9%0`).
-fn last(path: &str) -> &str {
+pub(crate) fn last(path: &str) -> &str {
     let last = path.rsplit('/').next().unwrap_or(path);
     last.split('%').next().unwrap_or(last)
+}
+
+/// Where a virtual server listens, and whom it lets in: by itself, or by criteria that it names.
+pub(crate) fn ends(item: &Value, collected: &Collected) -> (String, Vec<String>) {
+    let named = |collection: &str, path: &str| {
+        collected.get(collection)?.iter().find(|item| item["fullPath"].as_str() == Some(path))
+    };
+    let Some(criteria) = item["trafficMatchingCriteria"].as_str().and_then(|path| named("criteria", path)) else {
+        return (last(&text(item, "destination")).to_owned(), vec![text(item, "source")]);
+    };
+    let address = text(criteria, "destinationAddressInline");
+    let port = criteria["destinationPortInline"].as_str().unwrap_or_default();
+    let list = named("addresses", &text(criteria, "sourceAddressList"));
+    let addresses = list.and_then(|list| list["addresses"].as_array()).into_iter().flatten();
+    let mut sources: Vec<String> = addresses.map(|address| text(address, "name")).collect();
+    sources.sort();
+    (format!("{}:{port}", last(&address)), sources)
 }
 
 /// The objects of a tenant, as plans compare them.
@@ -63,29 +80,7 @@ pub(crate) fn objects(collected: &Collected) -> Objects {
         } else {
             id("virtual", item, "service")
         };
-        let criteria = item["trafficMatchingCriteria"]
-            .as_str()
-            .and_then(|path| items("criteria").find(|criteria| criteria["fullPath"].as_str() == Some(path)));
-        let (address, sources) = match criteria {
-            Some(criteria) => {
-                let address = format!(
-                    "{}:{}",
-                    last(&text(criteria, "destinationAddressInline")),
-                    criteria["destinationPortInline"].as_str().unwrap_or_default()
-                );
-                let list = text(criteria, "sourceAddressList");
-                let addresses = items("addresses").find(|item| item["fullPath"].as_str() == Some(&list));
-                let mut sources: Vec<String> = addresses
-                    .and_then(|item| item["addresses"].as_array())
-                    .into_iter()
-                    .flatten()
-                    .map(|address| text(address, "name"))
-                    .collect();
-                sources.sort();
-                (address, sources)
-            }
-            None => (last(&text(item, "destination")).to_owned(), vec![text(item, "source")]),
-        };
+        let (address, sources) = ends(item, collected);
         let persistence = match item["persist"][0]["name"].as_str() {
             Some("source_addr") => "source-address",
             Some(other) => other,

@@ -1,6 +1,7 @@
 //! Tenants of sites, as a system that plans are carried out on.
 use crate::client::Session;
 use crate::error::Error;
+use crate::propose::{Proposal, propose};
 use crate::read::{self, COLLECTIONS, Collected};
 use crate::trust;
 use futures_util::future::join_all;
@@ -145,15 +146,21 @@ impl Device {
         });
         let said = |key: &str| body.and_then(|body| body[key].as_str()).map(ToOwned::to_owned);
         let (label, remark) = (said("label"), said("remark"));
-        let mut collected = Collected::new();
-        for (name, path) in COLLECTIONS {
-            let answer = session.find(&read::collection(path, &tenant.name)).await?;
-            let items = answer.and_then(|answer| answer["items"].as_array().cloned()).unwrap_or_default();
-            collected.insert(name, items);
-        }
+        let collected = collect(session, &tenant.name).await?;
         let objects = read::objects(&collected);
         let warnings = warnings(session, &tenant.objects, now).await?;
         Ok(Presence::Present { label, declared: remark, objects, warnings })
+    }
+
+    /// Reads a partition that somebody else made, and says what an inventory would say of it.
+    ///
+    /// # Errors
+    /// The device does not answer, or has no such partition.
+    pub async fn import(&self, partition: &str) -> Result<Proposal, Error> {
+        let mut session = self.session().await?;
+        let Some(session) = session.as_mut() else { return Err(Error::NoneActive(String::new())) };
+        session.get(&format!("/mgmt/tm/auth/partition/{partition}")).await?;
+        Ok(propose(&collect(session, partition).await?))
     }
 
     fn request(&self, tenant: &Tenant) -> Value {
@@ -248,6 +255,17 @@ impl Device {
     }
 }
 
+/// All that a partition holds of what we know.
+async fn collect(session: &mut Session, partition: &str) -> Result<Collected, Error> {
+    let mut collected = Collected::new();
+    for (name, path) in COLLECTIONS {
+        let answer = session.find(&read::collection(path, partition)).await?;
+        let items = answer.and_then(|answer| answer["items"].as_array().cloned()).unwrap_or_default();
+        collected.insert(name, items);
+    }
+    Ok(collected)
+}
+
 /// Whether a unit of a pair is the active one, in its own word.
 fn failover(status: &Value) -> String {
     let entries = status["entries"].as_object().into_iter().flatten();
@@ -285,6 +303,11 @@ impl Tenants {
     /// What the devices of a site must hold.
     pub fn of(&self, site: &str) -> impl Iterator<Item = &Tenant> {
         self.devices.iter().filter(move |device| device.site == site).flat_map(|device| &device.tenants)
+    }
+
+    /// The devices.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter()
     }
 
     /// Looks at all tenants, devices side by side; by target.

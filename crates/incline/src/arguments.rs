@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Render(Render),
     Graph(Graph),
     VpnConfig(VpnConfig),
+    F5(F5),
     Lock(Lock),
     Schema(Schema),
     Completions(Completions),
@@ -345,6 +346,25 @@ pub(crate) enum VpnFormat {
     Bigip,
     /// strongSwan's swanctl.conf
     Swanctl,
+}
+
+/// Look at a site's BIG-IP
+#[derive(Debug, Args)]
+pub(crate) struct F5 {
+    #[command(subcommand)]
+    pub(crate) what: OnF5,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnF5 {
+    /// Read a partition that somebody else made, and print the part of an inventory that would make it
+    Import {
+        /// The site, whose inventory says where its BIG-IP is
+        site: String,
+        /// The partition
+        #[arg(long, value_name = "NAME")]
+        partition: String,
+    },
 }
 
 /// Pin what nodes boot from

@@ -52,6 +52,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Render(options) => command::render::run(common, options),
         Command::Graph(options) => command::graph::run(common, options),
         Command::VpnConfig(options) => command::vpn_config::run(common, options),
+        Command::F5(options) => command::f5::run(common, options),
         Command::Lock(options) => command::lock::run(common, options),
         Command::Schema(options) => command::schema::run(options),
         Command::Completions(options) => command::shell::completions(options),
