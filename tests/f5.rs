@@ -179,6 +179,118 @@ pub fn certificates(folder: &std::path::Path) {
     openssl(folder, "x509 -req -in unit.csr -CA ca.pem -CAkey ca.key -days 30 -extfile names -out unit.pem");
 }
 
+/// A node's service: it answers a line with its own number, as often as it is asked, and counts.
+fn stand_in(address: &str, number: u8) -> std::sync::Arc<std::sync::atomic::AtomicUsize> {
+    use std::io::Write;
+    let listener = std::net::TcpListener::bind(address).unwrap();
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = count.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let mut stream = stream;
+                while let Some(Ok(_)) = lines.next() {
+                    let _ = stream.write_all(&[b'0' + number, b'\n']);
+                }
+            });
+        }
+    });
+    count
+}
+
+/// Who answers a line.
+fn asked(stream: &std::net::TcpStream) -> std::io::Result<char> {
+    use std::io::Write;
+    (&*stream).write_all(b"who\n")?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    line.chars().next().ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+}
+
+/// Real traffic by the way of what was declared: from the virtual address to the nodes' ports, while one is drained.
+#[test]
+#[ignore = "needs the testbed"]
+fn no_request_is_lost_while_a_node_is_drained() {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    let lab = Lab::made(1, &["."]);
+    let servers = "  virtualServers:\n  - {name: portal, address: 127.77.0.9, port: 10443, nodePort: 31443, mode: passthrough, allow: [127.0.0.0/8]}\n";
+    let text = std::fs::read_to_string(lab.path("inventories/lab.yaml")).unwrap();
+    let hosts =
+        "- {name: w-0, address: 127.77.0.11, roles: [worker]}\n- {name: w-1, address: 127.77.0.12, roles: [worker]}\n";
+    let (head, rest) = text.split_once("- {name: w-0").unwrap();
+    let (_, tail) = rest.split_once("kubernetes:").unwrap();
+    let tail = tail.split("  virtualServers:").next().unwrap();
+    let text = format!("{head}{hosts}kubernetes:{tail}{servers}")
+        .replace("224.4.0.", "127.77.0.")
+        .replace("10.9.9.9", "127.77.0.8")
+        .replace("cidrs: [224.4.0.0/16]", "cidrs: [127.77.0.0/16]");
+    std::fs::write(lab.path("inventories/lab.yaml"), text).unwrap();
+    let counts = [stand_in("127.77.0.11:31443", 1), stand_in("127.77.0.12:31443", 2)];
+    lab.applied();
+    let at = "127.77.0.9:10443";
+    let begun = std::time::Instant::now();
+    let connect = || loop {
+        match std::net::TcpStream::connect(at) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(begun.elapsed().as_secs() < 20, "{error}"),
+        }
+    };
+    // A long connection to the node that will be drained.
+    let long = loop {
+        let stream = connect();
+        if asked(&stream).is_ok_and(|who| who == '1') {
+            break stream;
+        }
+    };
+    // The same declaration with the node disabled, as a step of a plan posts it.
+    let out = lab.path("out");
+    assert!(lab.incline(&["render", "--out", out.to_str().unwrap()]).status.success());
+    let text = std::fs::read_to_string(out.join("lab/f5/apps.json")).unwrap();
+    let mut drained: Value = serde_json::from_str(&text).unwrap();
+    let pool = &mut drained["declaration"]["incline_lab_apps"]["portal"]["pool"]["members"];
+    let group = |address: &str, state: &str| json!({ "servicePort": 31443, "serverAddresses": [address], "shareNodes": true, "adminState": state });
+    *pool = json!([group("127.77.0.12", "enable"), group("127.77.0.11", "disable")]);
+    assert_eq!(faults(&schema(), &drained), Vec::<String>::new());
+    let (done, lost, is_drained) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    let late = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while done.fetch_add(1, Ordering::SeqCst) < 10_000 {
+                    let after = is_drained.load(Ordering::SeqCst);
+                    match std::net::TcpStream::connect(at).and_then(|stream| asked(&stream)) {
+                        Ok('1') if after => _ = late.fetch_add(1, Ordering::SeqCst),
+                        Ok('1' | '2') => {}
+                        Ok(_) | Err(_) => _ = lost.fetch_add(1, Ordering::SeqCst),
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            while done.load(Ordering::SeqCst) < 3_000 {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            lab.post("incline_lab_apps", &drained);
+            is_drained.store(true, Ordering::SeqCst);
+        });
+    });
+    assert!(is_drained.load(Ordering::SeqCst));
+    assert_eq!(
+        (lost.into_inner(), late.into_inner()),
+        (0, 0),
+        "requests that were lost, and that came to a drained node"
+    );
+    assert!(counts.iter().all(|count| count.load(Ordering::SeqCst) > 1_000));
+    assert_eq!(asked(&long).unwrap(), '1', "the connection that was there lives on");
+    // The next plan brings it back.
+    assert!(lab.told(&["plan", "lab"]).contains("enabled: false → true"));
+    lab.applied();
+    assert!(lab.is_settled());
+    println!("10,000 requests while a node was drained: none lost");
+}
+
 /// A double, an inventory of a site behind it, and certificates.
 struct Lab {
     folder: tempfile::TempDir,
@@ -191,6 +303,10 @@ impl Drop for Lab {
             let _ = child.kill();
             let _ = child.wait();
         }
+        // What the double has started.
+        for pid in std::fs::read_to_string(self.path("haproxy.pids")).unwrap_or_default().lines() {
+            let _ = Command::new("kill").arg(pid).output();
+        }
     }
 }
 
@@ -202,6 +318,11 @@ fn openssl(folder: &std::path::Path, arguments: &str) {
 impl Lab {
     /// So many units of one device, each with a certificate of the site's authority.
     fn up(units: usize) -> Self {
+        Self::made(units, &[])
+    }
+
+    /// The same; `more` is told to each unit.
+    fn made(units: usize, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certificates(folder.path());
         std::fs::create_dir(folder.path().join("inventories")).unwrap();
@@ -211,6 +332,7 @@ impl Lab {
                 let mut child = Command::new("python3")
                     .arg(root().join("tests/testbed/f5/bigip.py"))
                     .args(["127.0.0.1", "0", "unit.pem", "unit.key"])
+                    .args(more)
                     .current_dir(folder.path())
                     .stdout(Stdio::piped())
                     .spawn()
@@ -276,6 +398,22 @@ impl Lab {
         let mut body = json!({ "collection": collection, "id": format!("/incline_lab_{object}") });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.test(0, "edit", &body);
+    }
+
+    /// Posts a declaration past incline.
+    fn post(&self, tenant: &str, body: &Value) {
+        let base = format!("https://bigip-0.localhost:{}", self.units[0].1);
+        let asked = |path: &str, more: &[&str], body: &Value| -> Value {
+            let mut curl = Command::new("curl");
+            curl.args(["--silent", "--fail", "--insecure", "--data", &body.to_string()]).args(more);
+            let output = curl.arg(format!("{base}{path}")).output().unwrap();
+            assert!(output.status.success(), "{path}: {}", stderr(&output));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let login = asked("/mgmt/shared/authn/login", &[], &json!({ "username": "incline", "password": PASSWORD }));
+        let token = format!("X-F5-Auth-Token: {}", login["token"]["token"].as_str().unwrap());
+        let answer = asked(&format!("/mgmt/shared/appsvcs/declare/{tenant}"), &["--header", &token], body);
+        assert_eq!(answer["results"][0]["code"], 200, "{answer}");
     }
 
     fn faults(&self, faults: Value) {
@@ -395,6 +533,18 @@ fn a_device_in_trouble_is_borne_with_or_told() {
     assert!(told.contains("declaration failed") && told.contains("01070734:3"), "{told}");
     lab.applied();
     assert!(lab.is_settled());
+
+    // Somebody else has the address already.
+    lab.inventory(7, &lab.ca(), "");
+    let taken = json!({
+        "name": "theirs", "partition": "Common", "fullPath": "/Common/theirs", "destination": "/Common/10.0.1.20:444",
+        "source": "10.0.0.0/8", "ipProtocol": "tcp",
+    });
+    lab.faults(json!({ "virtuals": [taken] }));
+    let told = lab.told(&["apply", "--yes", "--target", "lab/f5:*"]);
+    assert!(told.contains("01070333:3") && told.contains("/Common/theirs"), "{told}");
+    lab.inventory(4, &lab.ca(), "");
+    lab.applied();
 
     // A certificate that the inventory does not mean, by authority and by fingerprint; and the one that it means.
     lab.inventory(4, &format!("caFile: {}", lab.path("other.pem").display()), "");

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Debian's packages, each with a program that shows that it is there.
-const PACKAGES: [(&str, &str); 16] = [
+const PACKAGES: [(&str, &str); 17] = [
+    ("haproxy", "/usr/sbin/haproxy"),
     ("iproute2", "/usr/sbin/ip"),
     ("mmdebstrap", "/usr/bin/mmdebstrap"),
     ("qemu-system-x86", "/usr/bin/qemu-system-x86_64"),

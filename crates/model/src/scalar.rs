@@ -360,9 +360,10 @@ impl Cidr {
         Address(core::net::Ipv4Addr::from(u32::from(self.0.network()).wrapping_add(index)))
     }
 
-    /// Whether the network reaches addresses that the internet routes, that is: is not wholly RFC 1918 or RFC 6598.
+    /// Whether the network reaches addresses that the internet routes, that is: is not wholly RFC 1918 or RFC 6598, nor
+    /// loopback (RFC 1122).
     pub fn is_public(&self) -> bool {
-        !["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"]
+        !["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8"]
             .iter()
             .filter_map(|net| net.parse::<ipnet::Ipv4Net>().ok())
             .any(|net| net.contains(&self.0))

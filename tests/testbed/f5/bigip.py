@@ -3,13 +3,17 @@
 declarations and that a test may edit behind our back, and the errors that the real one is known to give. It was written from F5's
 documentation and sources; no real device was at hand.
 
-usage: bigip.py ADDRESS PORT CERTIFICATE KEY
+usage: bigip.py ADDRESS PORT CERTIFICATE KEY [FOLDER]
 
-What a test does to it goes through /test: `faults` (an object, merged), `edit` ({collection, id, patch}, or `delete`), `log`.
+With FOLDER, haproxy carries real traffic for the virtual servers that have a pool; it keeps its files there. What a test does to the
+double goes through /test: `faults` (an object, merged), `edit` ({collection, id, patch}, or `delete`), `log`.
 """
 import json
+import os
 import secrets
+import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -51,7 +55,69 @@ class World:
         self.collections.setdefault(collection, []).append(item)
 
 
+class Traffic:
+    """haproxy with a frontend for each virtual server. A new configuration takes the sockets of the old process over, which ends with
+    its last connection: nobody is turned away."""
+
+    def __init__(self, folder):
+        self.folder = folder and os.path.abspath(folder)
+        self.running = None
+
+    def load(self, collections):
+        if self.folder is None:
+            return
+        control, file = os.path.join(self.folder, "haproxy.sock"), os.path.join(self.folder, "haproxy.cfg")
+        lines = [
+            "global", f"  stats socket {control} level admin expose-fd listeners",
+            "defaults", "  mode tcp", "  timeout connect 5s", "  timeout client 60s", "  timeout server 60s", "  option redispatch",
+        ]
+        pools = {pool["fullPath"]: pool for pool in collections.get("ltm/pool", [])}
+        for virtual in collections.get("ltm/virtual", []):
+            if "pool" not in virtual or virtual["ipProtocol"] != "tcp" or virtual["destination"].endswith("/0.0.0.0:0"):
+                continue
+            name = virtual["fullPath"].strip("/").replace("/", "-")
+            pool = pools[virtual["pool"]]
+            lines += [f"frontend {name}", f"  bind {virtual['destination'].rsplit('/', 1)[1]}"]
+            lines += [f"  tcp-request connection reject unless {{ src {virtual['source']} }}", f"  default_backend {name}"]
+            balance = "leastconn" if pool["loadBalancingMode"].startswith("least") else "roundrobin"
+            lines += [f"backend {name}", f"  balance {balance}"]
+            for member in pool["membersReference"]["items"]:
+                # A member that is disabled keeps the connections that it has: haproxy's weight 0.
+                weight = 0 if member["session"] == "user-disabled" else 1
+                lines.append(f"  server {member['name'].replace(':', '-')} {member['name']} weight {weight}")
+        with open(file, "w") as out:
+            out.write("\n".join(lines) + "\n")
+        command = ["haproxy", "-db", "-f", file]
+        if self.running is not None:
+            command += ["-x", control, "-sf", str(self.running.pid)]
+        with open(os.path.join(self.folder, "haproxy.log"), "a") as log:
+            new = subprocess.Popen(command, stdout=log, stderr=log)
+        with open(os.path.join(self.folder, "haproxy.pids"), "a") as pids:
+            pids.write(f"{new.pid}\n")
+        until = time.time() + 5
+        while time.time() < until and self.who(control) != new.pid:
+            time.sleep(0.02)
+        # The old one is told to let go of its listeners once the new one has them.
+        time.sleep(0.3)
+        self.running = new
+
+    @staticmethod
+    def who(path):
+        """The process that answers on haproxy's own socket."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(path)
+                connection.sendall(b"show info\n")
+                answer = b""
+                while part := connection.recv(4096):
+                    answer += part
+        except OSError:
+            return None
+        return next((int(line[5:]) for line in answer.decode().splitlines() if line.startswith("Pid: ")), None)
+
+
 WORLD = World()
+TRAFFIC = Traffic(sys.argv[5] if len(sys.argv) > 5 else None)
 
 
 class Invalid(Exception):
@@ -199,6 +265,7 @@ def declare(tenant, body):
     else:
         WORLD.declared[tenant] = body
         WORLD.partitions.add(tenant)
+    TRAFFIC.load(WORLD.collections)
     return 200, {"results": [entry | {"code": 200, "message": "success", "lineCount": 25, "declarationId": "x"}]}
 
 
@@ -337,6 +404,7 @@ class Handler(BaseHTTPRequestHandler):
                 WORLD.tasks.clear()
             CERTIFICATES.update(body.pop("certificates", {}))
             WORLD.partitions.update(body.pop("partitions", []))
+            WORLD.collections.setdefault("ltm/virtual", []).extend(body.pop("virtuals", []))
             WORLD.faults.update(body)
             return self.answer(200, {})
         for item in list(WORLD.collections[body["collection"]]):
