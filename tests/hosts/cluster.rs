@@ -183,7 +183,8 @@ impl Cluster {
             )
             .replace(
                 "cgroupDriver: systemd\n",
-                "cgroupDriver: systemd\nfailCgroupV1: false\nprotectKernelDefaults: false\n",
+                "cgroupDriver: systemd\nfailCgroupV1: false\nprotectKernelDefaults: false\n\
+                 evictionHard: {memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 1%}\n",
             )
             .replace("\nprotectKernelDefaults: true\n", "\n")
         };
@@ -409,7 +410,7 @@ fn snapshots_and_certificates_are_seen_to(cluster: &Cluster) {
     let lab = &cluster.lab;
     let newest = "ls -t /var/lib/incline/snapshots/*.age | head -n 1";
     let status = cluster
-        .on(1, &format!("cd /root && age -d -i /etc/age.key $({newest}) | tar -x && etcdutl snapshot status etcd.db"));
+        .on(1, &format!("mkdir /root/snapshot && cd /root/snapshot && age -d -i /etc/age.key $({newest}) | tar -x && etcdutl snapshot status etcd.db"));
     assert!(status.contains(" kB"), "{status}");
 
     // Certificates near their end are told, and renewed.

@@ -1,6 +1,7 @@
 //! `cargo xtask TASK`: what the project needs done beside building.
 mod bench;
 mod bench_apply;
+mod bench_f5;
 mod bench_hosts;
 mod demo;
 mod emulator;
@@ -19,6 +20,7 @@ cargo xtask testbed            make what the tests need, and end
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
 cargo xtask bench              time and memory, beside terraform and cfn-lint where they are installed
 cargo xtask bench-apply        apply and drift of the production site, beside the AWS CLI, against an emulator
+cargo xtask bench-f5           a site of 200 nodes behind a double of a BIG-IP, with 50 and with 500 virtual servers
 cargo xtask bench-hosts        hosts looked at and changed, beside ansible, mitogen, pyinfra, OpenSSH and a bare connection
 cargo xtask schema-tables      make the tables anew that come from CloudFormation's schemas";
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "check" => check(),
         "bench" => bench::run(),
         "bench-apply" => bench_apply::run(),
+        "bench-f5" => bench_f5::run(),
         "bench-hosts" => bench_hosts::run(),
         "schema-tables" => schema_tables(),
         _ => Err(USAGE.to_owned()),

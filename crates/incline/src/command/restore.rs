@@ -23,8 +23,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         _ => {
             return Err(Failure::Usage {
                 cause: format!("{} is not on premises", options.site),
-                hint: "in AWS, a snapshot is given back to a control-plane machine's own volume: see the README"
-                    .to_owned(),
+                hint: "this command is about sites on premises".to_owned(),
             });
         }
     };
