@@ -2,7 +2,7 @@
 use super::*;
 use crate::{Lane, Look, stop};
 use incline_model::desired::Stage;
-use incline_model::plan::{Impact, Reason};
+use incline_model::plan::Reason;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -49,22 +49,13 @@ impl System for World {
 }
 
 fn plan(site: &str, steps: &[(&str, u16, &[&str])]) -> SitePlan {
-    let steps = steps.iter().map(|(target, order, needs)| Step {
-        target: format!("{site}-{target}"),
-        stage: Stage::Keys,
-        order: *order,
-        needs: needs.iter().map(ToString::to_string).collect(),
-        verb: Verb::Create,
-        reason: Reason::Missing,
-        impact: Impact::None,
-        nodes: 0,
-        expectation: Expectation::Absent,
-        mend: None,
-        roll: None,
-        release: Vec::new(),
-        changes: Vec::new(),
-        settings: Vec::new(),
-        files: Vec::new(),
+    let steps = steps.iter().map(|(target, order, needs)| {
+        let target = format!("{site}-{target}");
+        Step {
+            order: *order,
+            needs: needs.iter().map(ToString::to_string).collect(),
+            ..Step::new(target, Stage::Keys, Verb::Create, Reason::Missing, Expectation::Absent)
+        }
     });
     SitePlan {
         site: site.into(),

@@ -49,7 +49,7 @@ use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::{Path, UnitName};
 use incline_model::inventory::SecretSource;
-use incline_model::plan::{Impact, PropertyChange, Replaces};
+use incline_model::plan::{Impact, PropertyChange};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -352,7 +352,7 @@ impl Difference {
     }
 
     pub(crate) fn add(&mut self, property: &str, before: Option<Value>, after: Option<Value>) {
-        self.properties.push(PropertyChange { path: property.to_owned(), before, after, replaces: Replaces::Never });
+        self.properties.push(PropertyChange::in_place(property, before, after));
     }
 
     /// Takes in what differs of a part, below a prefix; [`Self::below`] gives it back.

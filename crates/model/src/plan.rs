@@ -109,6 +109,29 @@ pub struct Step {
     pub files: Vec<FileChange>,
 }
 
+impl Step {
+    /// A step that changes nothing yet, and waits for nothing.
+    pub fn new(target: String, stage: Stage, verb: Verb, reason: Reason, expectation: Expectation) -> Self {
+        Self {
+            target,
+            stage,
+            order: 0,
+            needs: Vec::new(),
+            verb,
+            reason,
+            impact: Impact::None,
+            nodes: 0,
+            expectation,
+            mend: None,
+            roll: None,
+            release: Vec::new(),
+            changes: Vec::new(),
+            settings: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+}
+
 /// How a stack is brought out of the state that an earlier operation left it in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -230,6 +253,13 @@ pub struct PropertyChange {
     pub after: Option<Value>,
     /// Whether changing it means making the resource anew.
     pub replaces: Replaces,
+}
+
+impl PropertyChange {
+    /// A change that makes nothing anew.
+    pub fn in_place(path: impl Into<String>, before: Option<Value>, after: Option<Value>) -> Self {
+        Self { path: path.into(), before, after, replaces: Replaces::Never }
+    }
 }
 
 /// Whether changing a property means making the resource anew.

@@ -1,12 +1,11 @@
 //! Hosts as they must be + what was seen of them → steps, one a stage of a host, and what has drifted.
+use crate::items::{blocked, change, drifted, finding, unreachable, unseen};
 use crate::preflight;
 use crate::prelude::*;
 use incline_host::{Answers, Difference, Entry, Host, Judgement, Marked, Secrets, Seen, Sighting, View};
 use incline_model::desired::Stage;
-use incline_model::drift::{Finding, NOTHING, SiteDrift, State};
-use incline_model::plan::{
-    Blocked, Change, Expectation, FileChange, Impact, PropertyChange, Reason, Replaces, SitePlan, Step, Verb,
-};
+use incline_model::drift::{SiteDrift, State};
+use incline_model::plan::{Blocked, Expectation, FileChange, Impact, PropertyChange, Reason, SitePlan, Step, Verb};
 use serde_json::Value;
 
 /// The name of a stage of a host, as a step's target.
@@ -61,8 +60,7 @@ pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sigh
                 continue;
             }
             Some(Sighting::Unreachable { why, hint }) => {
-                let hint = hint.as_deref().unwrap_or("run again once it answers");
-                plan.blocked.push(blocked(&name, why.clone(), Vec::new(), hint, false));
+                plan.blocked.push(unreachable(&name, why, hint.as_deref()));
                 continue;
             }
         };
@@ -197,10 +195,6 @@ fn host_of(target: &str) -> &str {
     target.rsplit_once('/').map_or(target, |(host, _)| host)
 }
 
-fn blocked(target: &str, cause: String, details: Vec<String>, hint: &str, busy: bool) -> Blocked {
-    Blocked { target: target.to_owned(), cause, details, hint: hint.to_owned(), busy }
-}
-
 /// What keeps a stage from being planned: something that nobody knows, or that incline does not touch.
 fn in_the_way(target: &str, entries: &[Entry], view: &View) -> Option<Blocked> {
     let mut details = Vec::new();
@@ -223,35 +217,9 @@ fn in_the_way(target: &str, entries: &[Entry], view: &View) -> Option<Blocked> {
     Some(blocked(target, cause, details, way_out.unwrap_or("look at the host"), false))
 }
 
-fn empty(target: String, stage: Stage, verb: Verb, reason: Reason, expectation: Expectation) -> Step {
-    Step {
-        target,
-        stage,
-        order: 0,
-        needs: Vec::new(),
-        verb,
-        reason,
-        impact: Impact::None,
-        nodes: 0,
-        expectation,
-        mend: None,
-        roll: None,
-        release: Vec::new(),
-        changes: Vec::new(),
-        settings: Vec::new(),
-        files: Vec::new(),
-    }
-}
-
-/// The change of an item, by its id: kind and subject.
-fn change(id: &str, verb: Verb, reason: Reason, impact: Impact, properties: Vec<PropertyChange>) -> Change {
-    let (kind, subject) = id.split_once(' ').unwrap_or((id, ""));
-    Change { resource: subject.to_owned(), kind: kind.to_owned(), verb, reason, impact, retained: false, properties }
-}
-
 /// The step of a host of which nothing is known.
 fn from_nothing(target: String, stage: Stage, entries: &[Entry]) -> Step {
-    let mut step = empty(target, stage, Verb::Create, Reason::Missing, Expectation::Absent);
+    let mut step = Step::new(target, stage, Verb::Create, Reason::Missing, Expectation::Absent);
     step.changes = entries
         .iter()
         .map(|entry| change(&entry.item.id(), Verb::Create, Reason::Missing, Impact::None, Vec::new()))
@@ -260,7 +228,7 @@ fn from_nothing(target: String, stage: Stage, entries: &[Entry]) -> Step {
 }
 
 fn step(target: String, stage: Stage, entries: &[Entry], view: &View) -> Step {
-    let mut step = empty(target, stage, Verb::Update, Reason::Changed, Expectation::Seen(view.fingerprint()));
+    let mut step = Step::new(target, stage, Verb::Update, Reason::Changed, Expectation::Seen(view.fingerprint()));
     for (entry, seen) in entries.iter().zip(&view.items) {
         let Judgement::Differs(difference) = &seen.judgement else { continue };
         let reason = reason(seen, difference);
@@ -284,12 +252,7 @@ fn step(target: String, stage: Stage, entries: &[Entry], view: &View) -> Step {
     step.changes.extend(
         view.unwanted.iter().map(|(id, _)| change(id, Verb::Remove, Reason::Unwanted, Impact::InPlace, Vec::new())),
     );
-    let setting = |path: &str, after: Value| PropertyChange {
-        path: path.to_owned(),
-        before: None,
-        after: Some(after),
-        replaces: Replaces::Never,
-    };
+    let setting = |path: &str, after: Value| PropertyChange::in_place(path, None, Some(after));
     step.settings
         .extend(view.pending.iter().map(|handler| setting("owed by an interrupted run", handler.as_str().into())));
     if step.changes.is_empty() && step.settings.is_empty() {
@@ -327,13 +290,7 @@ pub fn drift_hosts(
     let mut drift = SiteDrift { site: site.to_owned(), place: String::new(), in_sync: 0, findings: Vec::new() };
     for host in hosts {
         let name = format!("{site}/{}", host.name);
-        let whole = |state: State| Finding {
-            target: name.clone(),
-            resource: String::new(),
-            kind: "host".to_owned(),
-            physical: String::new(),
-            state,
-        };
+        let whole = |state: State| finding(&name, "host", state);
         let answers = match sightings.get(&host.name) {
             Some(Sighting::Seen(answers)) => answers,
             Some(Sighting::Busy(who)) => {
@@ -345,7 +302,7 @@ pub fn drift_hosts(
                 continue;
             }
             None => {
-                drift.findings.push(whole(State::Error { why: "nobody has looked at it".to_owned() }));
+                drift.findings.push(whole(unseen()));
                 continue;
             }
         };
@@ -383,32 +340,11 @@ pub fn drift_hosts(
     drift
 }
 
-fn finding(host: &str, id: &str, state: State) -> Finding {
-    let (kind, subject) = id.split_once(' ').unwrap_or((id, ""));
-    Finding {
-        target: host.to_owned(),
-        resource: subject.to_owned(),
-        kind: kind.to_owned(),
-        physical: String::new(),
-        state,
-    }
-}
-
 fn states(seen: &Seen) -> Vec<State> {
-    let shown = |value: &Option<Value>| match value {
-        None => NOTHING.to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-    };
     match &seen.judgement {
         Judgement::Same => Vec::new(),
         Judgement::Differs(difference) if seen.mark == Marked::Same => {
-            let property = |change: &PropertyChange| State::Drifted {
-                property: change.path.clone(),
-                expected: shown(&change.after),
-                actual: shown(&change.before),
-            };
-            difference.properties.iter().map(property).collect()
+            difference.properties.iter().map(drifted).collect()
         }
         Judgement::Differs(difference) => {
             let what = if difference.missing { "it is made" } else { "it is changed" };
@@ -438,7 +374,7 @@ mod tests {
             .into_iter()
             .map(|(name, stage)| Step {
                 impact,
-                ..empty(target("s", name, stage), stage, Verb::Update, Reason::Changed, Expectation::Absent)
+                ..Step::new(target("s", name, stage), stage, Verb::Update, Reason::Changed, Expectation::Absent)
             })
             .collect();
         needs("s", &hosts.iter().collect::<Vec<_>>(), &mut steps);

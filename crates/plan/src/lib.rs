@@ -14,6 +14,7 @@ mod drift;
 mod fingerprint;
 mod hosts;
 mod impact;
+mod items;
 mod mend;
 mod node;
 mod preflight;

@@ -87,21 +87,9 @@ pub(crate) fn create(stack: &Stack) -> Step {
     let changes: Vec<Change> =
         resources(&stack.template).into_iter().map(|(id, resource)| created(id, resource, Reason::Missing)).collect();
     Step {
-        target: stack.name.clone(),
-        stage: stack.stage,
-        order: 0,
-        needs: Vec::new(),
-        verb: Verb::Create,
-        reason: Reason::Missing,
-        impact: Impact::None,
         nodes: nodes(&stack.template),
-        expectation: Expectation::Absent,
-        mend: None,
-        roll: None,
-        release: Vec::new(),
         changes,
-        settings: Vec::new(),
-        files: Vec::new(),
+        ..Step::new(stack.name.clone(), stack.stage, Verb::Create, Reason::Missing, Expectation::Absent)
     }
 }
 
@@ -125,14 +113,7 @@ fn created(id: &str, resource: &Value, reason: Reason) -> Change {
         reason,
         impact: Impact::None,
         retained: false,
-        properties: properties
-            .map(|(name, value)| PropertyChange {
-                path: name.clone(),
-                before: None,
-                after: Some(value.clone()),
-                replaces: Replaces::Never,
-            })
-            .collect(),
+        properties: properties.map(|(name, value)| PropertyChange::in_place(name, None, Some(value.clone()))).collect(),
     }
 }
 
@@ -251,7 +232,7 @@ fn property_changes(before: &Value, after: &Value, table: &Table) -> Vec<Propert
     {
         for (path, before, after) in differences(before.get(attribute), after.get(attribute)) {
             let path = [attribute.to_owned()].into_iter().chain(path).collect::<Vec<_>>().join(".");
-            changes.push(PropertyChange { path, before, after, replaces: Replaces::Never });
+            changes.push(PropertyChange::in_place(path, before, after));
         }
     }
     changes
@@ -340,7 +321,7 @@ fn follow(
 
 /// The stack's own tags, parameters, policy and protection that differ, where those of the deployed one are known.
 fn settings(stack: &Stack, deployed: &DeployedStack, seen: &Seen<'_>) -> Vec<PropertyChange> {
-    let change = |path: String, before, after| PropertyChange { path, before, after, replaces: Replaces::Never };
+    let change = |path: String, before, after| PropertyChange::in_place(path, before, after);
     let mut changes = Vec::new();
     if let Some(tags) = &deployed.tags {
         let found = differences(Some(&json!(tags)), Some(&json!(stack.tags)));

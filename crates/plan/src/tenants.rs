@@ -1,11 +1,10 @@
 //! Tenants of a BIG-IP as they must be + what was seen of them → steps, one a tenant, and what has drifted.
+use crate::items::{blocked, change, drifted, finding, unreachable, unseen};
 use crate::prelude::*;
 use incline_model::desired::Stage;
 use incline_model::drift::{Finding, NOTHING, State};
-use incline_model::plan::{
-    Blocked, Change, Expectation, Impact, PropertyChange, Reason, Replaces, SitePlan, Step, Verb,
-};
-use incline_model::tenant::{Presence, Tenant};
+use incline_model::plan::{Change, Expectation, Impact, PropertyChange, Reason, SitePlan, Step, Verb};
+use incline_model::tenant::{Objects, Presence, Tenant};
 use serde_json::Value;
 
 /// The name of a tenant, as a step's target: `SITE/f5:PART`.
@@ -22,7 +21,7 @@ pub fn tenant_fingerprint(seen: &Presence) -> String {
 pub fn tenant_is_fulfilled(tenant: &Tenant, seen: &Presence) -> bool {
     match seen {
         Presence::Present { declared, objects, .. } => {
-            declared.as_deref() == mark(tenant) && changes(tenant, objects, Reason::Changed).is_empty()
+            declared.as_deref() == mark(tenant) && changes(&tenant.objects, objects, Reason::Changed).is_empty()
         }
         Presence::Absent | Presence::Unreachable { .. } => false,
     }
@@ -59,18 +58,16 @@ pub fn plan_tenants(
         let (objects, reason, declared) = match presence {
             None | Some(Presence::Absent) => (&nothing, Reason::Missing, None),
             Some(Presence::Unreachable { why, hint }) => {
-                plan.blocked.push(blocked(&target, why, hint.as_deref().unwrap_or("run again once it answers")));
+                plan.blocked.push(unreachable(&target, why, hint.as_deref()));
                 continue;
             }
             Some(Presence::Present { label, .. }) if label.as_deref() != Some(&tenant.label) => {
                 let whose = label
                     .as_ref()
                     .map_or("nobody has labelled it".to_owned(), |label| format!("its label is `{label}`"));
-                plan.blocked.push(blocked(
-                    &target,
-                    &format!("the partition {} is not this site's: {whose}", tenant.name),
-                    "if nobody needs it, remove it on the device",
-                ));
+                let cause = format!("the partition {} is not this site's: {whose}", tenant.name);
+                let hint = "if nobody needs it, remove it on the device";
+                plan.blocked.push(blocked(&target, cause, Vec::new(), hint, false));
                 continue;
             }
             Some(Presence::Present { objects, declared, warnings, .. }) => {
@@ -79,35 +76,28 @@ pub fn plan_tenants(
                 (objects, if is_ours { Reason::Drifted } else { Reason::Changed }, declared.clone())
             }
         };
-        let changes = changes(tenant, objects, reason);
-        if presence.is_some_and(|presence| tenant_is_fulfilled(tenant, presence)) {
+        let changes = changes(&tenant.objects, objects, reason);
+        // Marked as wished for, and nothing differs.
+        if reason == Reason::Drifted && changes.is_empty() {
             plan.unchanged.push(target);
             continue;
         }
         if tenant.part == "api" {
             api = Some(target.clone());
         }
+        let verb = if reason == Reason::Missing { Verb::Create } else { Verb::Update };
+        let expectation = presence.map_or(Expectation::Absent, |seen| Expectation::Seen(tenant_fingerprint(seen)));
+        // What the device does not show has changed all the same: the declaration is another one.
+        let settings = if changes.is_empty() {
+            vec![PropertyChange::in_place("declaration", declared.map(Value::from), mark(tenant).map(Value::from))]
+        } else {
+            Vec::new()
+        };
         plan.steps.push(Step {
-            target,
-            stage: Stage::Balancers,
-            order: 0,
-            needs: Vec::new(),
-            verb: if reason == Reason::Missing { Verb::Create } else { Verb::Update },
-            reason,
             impact: changes.iter().map(|change| change.impact).max().unwrap_or(Impact::None),
-            nodes: 0,
-            expectation: presence.map_or(Expectation::Absent, |seen| Expectation::Seen(tenant_fingerprint(seen))),
-            mend: None,
-            roll: None,
-            release: Vec::new(),
-            // What the device does not show has changed all the same: the declaration is another one.
-            settings: if changes.is_empty() {
-                vec![property("declaration", declared.map(Value::from), mark(tenant).map(Value::from))]
-            } else {
-                Vec::new()
-            },
+            settings,
             changes,
-            files: Vec::new(),
+            ..Step::new(target, Stage::Balancers, verb, reason, expectation)
         });
     }
     // Whoever founds or joins the cluster does so by the API's address.
@@ -157,30 +147,16 @@ fn drains(site: &str, hosts: &[(&str, String)], tenants: &[&Tenant], steps: &mut
         }
         before.sort();
         before.dedup();
+        let members =
+            |before: &str, after: &str| PropertyChange::in_place("members", Some(before.into()), Some(after.into()));
         let pair = [
-            (
-                drain,
-                before,
-                property("members", Some("enabled".into()), Some("disabled, and connections waited for".into())),
-            ),
-            (rejoin, vec![target], property("members", Some("disabled".into()), Some("enabled".into()))),
+            (drain, before, members("enabled", "disabled, and connections waited for")),
+            (rejoin, vec![target], members("disabled", "enabled")),
         ];
         steps.extend(pair.map(|(target, needs, change)| Step {
-            target,
-            stage,
-            order: 0,
             needs,
-            verb: Verb::Update,
-            reason: Reason::Changed,
-            impact: Impact::None,
-            nodes: 0,
-            expectation: Expectation::Absent,
-            mend: None,
-            roll: None,
-            release: Vec::new(),
-            changes: Vec::new(),
             settings: vec![change],
-            files: Vec::new(),
+            ..Step::new(target, stage, Verb::Update, Reason::Changed, Expectation::Absent)
         }));
     }
 }
@@ -195,95 +171,54 @@ pub fn remove_tenants<'a>(
     let hosts: Vec<String> = plan.steps.iter().map(|step| step.target.clone()).collect();
     for tenant in tenants {
         let target = tenant_target(site, tenant);
-        let expectation = match seen.get(&target) {
+        let (presence, objects) = match seen.get(&target) {
             None | Some(Presence::Absent) => continue,
             Some(Presence::Unreachable { why, hint }) => {
-                plan.blocked.push(blocked(&target, why, hint.as_deref().unwrap_or("run again once it answers")));
+                plan.blocked.push(unreachable(&target, why, hint.as_deref()));
                 continue;
             }
             Some(Presence::Present { label, .. }) if label.as_deref() != Some(&tenant.label) => continue,
-            Some(presence) => Expectation::Seen(tenant_fingerprint(presence)),
+            Some(presence @ Presence::Present { objects, .. }) => (presence, objects),
         };
-        let gone = Tenant { objects: BTreeMap::new(), ..tenant.clone() };
-        let changes = match seen.get(&target) {
-            Some(Presence::Present { objects, .. }) => changes(&gone, objects, Reason::Unwanted),
-            _ => Vec::new(),
-        };
+        let expectation = Expectation::Seen(tenant_fingerprint(presence));
         let step = Step {
-            target,
-            stage: Stage::Balancers,
-            order: 0,
             needs: if tenant.part == "api" { hosts.clone() } else { Vec::new() },
-            verb: Verb::Remove,
-            reason: Reason::Unwanted,
             impact: Impact::InterruptsTraffic,
-            nodes: 0,
-            expectation,
-            mend: None,
-            roll: None,
-            release: Vec::new(),
-            changes,
-            settings: Vec::new(),
-            files: Vec::new(),
+            changes: changes(&Objects::new(), objects, Reason::Unwanted),
+            ..Step::new(target, Stage::Balancers, Verb::Remove, Reason::Unwanted, expectation)
         };
         let at = if tenant.part == "api" { plan.steps.len() } else { 0 };
         plan.steps.insert(at, step);
     }
 }
 
-fn blocked(target: &str, cause: &str, hint: &str) -> Blocked {
-    Blocked {
-        target: target.to_owned(),
-        cause: cause.to_owned(),
-        details: Vec::new(),
-        hint: hint.to_owned(),
-        busy: false,
-    }
-}
-
-fn property(path: &str, before: Option<Value>, after: Option<Value>) -> PropertyChange {
-    PropertyChange { path: path.to_owned(), before, after, replaces: Replaces::Never }
-}
-
-/// An object's id taken apart: its kind, and its name.
-fn parts(id: &str) -> (&str, &str) {
-    id.split_once(' ').unwrap_or(("", id))
-}
-
 /// What differs, object by object.
-fn changes(tenant: &Tenant, seen: &BTreeMap<String, BTreeMap<String, Value>>, reason: Reason) -> Vec<Change> {
-    let ids: BTreeSet<&String> = tenant.objects.keys().chain(seen.keys()).collect();
-    let mut changes = Vec::new();
-    for id in ids {
-        let (kind, name) = parts(id);
-        let (verb, properties) = match (seen.get(id), tenant.objects.get(id)) {
-            (None, Some(_)) => (Verb::Create, Vec::new()),
-            (Some(_), None) => (Verb::Remove, Vec::new()),
-            (is, must) => (Verb::Update, differing(is, must)),
+fn changes(wished: &Objects, seen: &Objects, reason: Reason) -> Vec<Change> {
+    let ids: BTreeSet<&String> = wished.keys().chain(seen.keys()).collect();
+    let one = |id: &String| {
+        let (verb, properties) = match (seen.get(id), wished.get(id)) {
+            (Some(is), Some(must)) => (Verb::Update, differing(is, must)),
+            (None, _) => (Verb::Create, Vec::new()),
+            (_, None) => (Verb::Remove, Vec::new()),
         };
-        if verb == Verb::Update && properties.is_empty() {
-            continue;
-        }
-        let impact = impact(kind, verb, &properties);
-        let (resource, kind) = (name.to_owned(), kind.to_owned());
-        changes.push(Change { resource, kind, verb, reason, impact, retained: false, properties });
-    }
-    changes
+        let is_same = verb == Verb::Update && properties.is_empty();
+        (!is_same).then(|| change(id, verb, reason, impact(id, verb, &properties), properties))
+    };
+    ids.into_iter().filter_map(one).collect()
 }
 
-fn differing(is: Option<&BTreeMap<String, Value>>, must: Option<&BTreeMap<String, Value>>) -> Vec<PropertyChange> {
-    let (Some(is), Some(must)) = (is, must) else { return Vec::new() };
+fn differing(is: &BTreeMap<String, Value>, must: &BTreeMap<String, Value>) -> Vec<PropertyChange> {
     let differs = |(name, must): (&String, &Value)| {
         let is = is.get(name).unwrap_or(&Value::Null);
         let some = |value: &Value| (!value.is_null()).then(|| value.clone());
-        (is != must).then(|| property(name, some(is), some(must)))
+        (is != must).then(|| PropertyChange::in_place(name, some(is), some(must)))
     };
     must.iter().filter_map(differs).collect()
 }
 
 /// What a change does to who uses the service.
-fn impact(kind: &str, verb: Verb, properties: &[PropertyChange]) -> Impact {
-    match (kind, verb) {
+fn impact(id: &str, verb: Verb, properties: &[PropertyChange]) -> Impact {
+    match (id.split(' ').next().unwrap_or(id), verb) {
         (_, Verb::Create) => Impact::None,
         ("virtual" | "redirect", Verb::Remove) => Impact::InterruptsTraffic,
         ("virtual" | "redirect", _) => {
@@ -308,16 +243,7 @@ pub fn drift_tenants<'a>(
     let (mut in_sync, mut findings) = (0, Vec::new());
     for tenant in tenants {
         let target = tenant_target(site, tenant);
-        let mut find = |id: &str, state: State| {
-            let (kind, name) = parts(id);
-            findings.push(Finding {
-                target: target.clone(),
-                resource: name.to_owned(),
-                kind: kind.to_owned(),
-                physical: String::new(),
-                state,
-            });
-        };
+        let mut find = |id: &str, state: State| findings.push(finding(&target, id, state));
         let (objects, declared, warnings) = match seen.get(&target) {
             Some(Presence::Present { label, objects, declared, warnings })
                 if label.as_deref() == Some(&tenant.label) =>
@@ -325,36 +251,31 @@ pub fn drift_tenants<'a>(
                 (objects, declared, warnings)
             }
             Some(Presence::Present { .. }) => {
-                find("tenant ", State::Error { why: format!("the partition {} is not this site's", tenant.name) });
+                find("tenant", State::Error { why: format!("the partition {} is not this site's", tenant.name) });
                 continue;
             }
             Some(Presence::Absent) => {
-                find("tenant ", State::Pending { what: "it is made".to_owned() });
+                find("tenant", State::Pending { what: "it is made".to_owned() });
                 continue;
             }
             Some(Presence::Unreachable { why, .. }) => {
-                find("tenant ", State::Error { why: why.clone() });
+                find("tenant", State::Error { why: why.clone() });
                 continue;
             }
             None => {
-                find("tenant ", State::Error { why: "nobody has looked at it".to_owned() });
+                find("tenant", unseen());
                 continue;
             }
         };
         for warning in warnings {
             let (expected, actual) = ("a certificate that lasts".to_owned(), warning.clone());
-            find("certificate ", State::Drifted { property: String::new(), expected, actual });
+            find("certificate", State::Drifted { property: String::new(), expected, actual });
         }
-        let changes = changes(tenant, objects, Reason::Drifted);
+        let changes = changes(&tenant.objects, objects, Reason::Drifted);
         let untouched =
             |id: &&String| changes.iter().all(|change| format!("{} {}", change.kind, change.resource) != **id);
         in_sync += tenant.objects.keys().filter(untouched).count();
         let is_ours = declared.as_deref() == mark(tenant);
-        let shown = |value: &Option<Value>| match value {
-            None => NOTHING.to_owned(),
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
-        };
         for change in changes {
             let id = format!("{} {}", change.kind, change.resource);
             let whole = |expected: &str, actual: &str| State::Drifted {
@@ -366,12 +287,7 @@ pub fn drift_tenants<'a>(
                 _ if !is_ours => find(&id, State::Pending { what: "it is changed".to_owned() }),
                 Verb::Create => find(&id, whole("there", NOTHING)),
                 Verb::Remove => find(&id, whole(NOTHING, "there")),
-                _ => {
-                    for property in &change.properties {
-                        let (expected, actual) = (shown(&property.after), shown(&property.before));
-                        find(&id, State::Drifted { property: property.path.clone(), expected, actual });
-                    }
-                }
+                _ => change.properties.iter().for_each(|property| find(&id, drifted(property))),
             }
         }
     }
@@ -385,21 +301,9 @@ mod tests {
 
     fn step(target: &str, stage: Stage, impact: Impact, needs: &[&str]) -> Step {
         Step {
-            target: target.to_owned(),
-            stage,
-            order: 0,
-            needs: needs.iter().map(ToString::to_string).collect(),
-            verb: Verb::Update,
-            reason: Reason::Changed,
             impact,
-            nodes: 1,
-            expectation: Expectation::Absent,
-            mend: None,
-            roll: None,
-            release: Vec::new(),
-            changes: Vec::new(),
-            settings: Vec::new(),
-            files: Vec::new(),
+            needs: needs.iter().map(ToString::to_string).collect(),
+            ..Step::new(target.to_owned(), stage, Verb::Update, Reason::Changed, Expectation::Absent)
         }
     }
 
