@@ -155,17 +155,20 @@ impl Hosts {
 
     /// Locks a host and looks at one of its stages.
     async fn hold(&self, part: &Part, stage: Stage) -> Result<Held, Trouble> {
+        let (talk, answers) = self.lock(part, part.host.asks_of(&part.site, stage)).await?;
+        let view = part.host.view(&part.site, stage, &answers, &self.secrets).map_err(Trouble::new)?;
+        Ok(Held { talk, answers, view })
+    }
+
+    /// Locks a host and asks it: the conversation that keeps the lock, and what it answered.
+    async fn lock(&self, part: &Part, asks: Asks) -> Result<(Talk, Box<Answers>), Trouble> {
         let nonce = nonce();
-        let asks = part.host.asks_of(&part.site, stage);
         let program = hold(&nonce, &self.who, &asks);
         let connection = self.connection(part).await?;
         let conversation = Conversation::new(&nonce, asks);
         let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, true, conversation).await?;
         match talk.hear().await? {
-            Heard::Asked(answers) => {
-                let view = part.host.view(&part.site, stage, &answers, &self.secrets).map_err(Trouble::new)?;
-                Ok(Held { talk, answers, view })
-            }
+            Heard::Asked(answers) => Ok((talk, answers)),
             Heard::Busy(who) => Err(busy(&who)),
             Heard::Refused(why) => Err(Trouble::new(why)),
             _ => Err(Trouble::new("the host said nothing of what it is")),
@@ -216,17 +219,7 @@ impl Hosts {
     pub async fn change(&self, site: &str, host: &str, change: Change) -> Result<(), Trouble> {
         let key = (site.to_owned(), host.to_owned());
         let part = self.parts.get(&key).ok_or_else(|| Trouble::new("there is no such host"))?;
-        let nonce = nonce();
-        let program = hold(&nonce, &self.who, &Asks::default());
-        let connection = self.connection(part).await?;
-        let conversation = Conversation::new(&nonce, Asks::default());
-        let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, true, conversation).await?;
-        match talk.hear().await? {
-            Heard::Asked(_) => {}
-            Heard::Busy(who) => return Err(busy(&who)),
-            Heard::Refused(why) => return Err(Trouble::new(why)),
-            _ => return Err(Trouble::new("the host said nothing of what it is")),
-        }
+        let (mut talk, _) = self.lock(part, Asks::default()).await?;
         match talk.change(change, |_| {}).await? {
             Heard::Asked(_) => Ok(()),
             Heard::Failed(_, why) => {
