@@ -1,5 +1,5 @@
 //! A partition as it is on a device → the virtual servers that an inventory would have for it: pure.
-use crate::read::{Collected, ends, last, text};
+use crate::read::{Collected, ends, last, members, profiles, text};
 use serde_json::Value;
 
 /// What an inventory would say of a partition, as YAML below `f5`, and what it cannot say.
@@ -35,13 +35,9 @@ pub(crate) fn propose(collected: &Collected) -> Proposal {
             continue;
         }
         let pool = items("pool").find(|pool| pool["fullPath"] == item["pool"]);
-        let members: Vec<String> = pool
-            .into_iter()
-            .flat_map(|pool| pool["membersReference"]["items"].as_array().into_iter().flatten())
-            .map(|member| last(&text(member, "name")).to_owned())
-            .collect();
+        let ends: Vec<String> = pool.into_iter().flat_map(members).map(|member| text(member, "name")).collect();
         let mut ports: Vec<&str> =
-            members.iter().filter_map(|member| member.split_once(':')).map(|(_, port)| port).collect();
+            ends.iter().filter_map(|end| last(end).split_once(':')).map(|(_, port)| port).collect();
         ports.sort_unstable();
         ports.dedup();
         let node_port = match ports.as_slice() {
@@ -52,14 +48,11 @@ pub(crate) fn propose(collected: &Collected) -> Proposal {
             }
         };
         let profile = |side: &str, collection: &str| {
-            let of = item["profilesReference"]["items"].as_array().into_iter().flatten();
-            let mut paths =
-                of.filter(|profile| profile["context"] == side).filter_map(|profile| profile["fullPath"].as_str());
+            let of_side = profiles(item).filter(|profile| profile["context"] == side);
+            let mut paths = of_side.filter_map(|profile| profile["fullPath"].as_str());
             paths.find_map(|path| items(collection).find(|item| item["fullPath"] == path).cloned())
         };
-        let is_layer_4 = item["profilesReference"]["items"]
-            .as_array()
-            .is_some_and(|all| all.iter().any(|profile| profile["name"] == "fastL4"));
+        let is_layer_4 = profiles(item).any(|profile| profile["name"] == "fastL4");
         let mode = match (profile("clientside", "client-ssl"), profile("serverside", "server-ssl")) {
             (Some(client), Some(server)) => {
                 let chain = &client["certKeyChain"][0];

@@ -67,6 +67,16 @@ pub(crate) fn ends(item: &Value, collected: &Collected) -> (String, Vec<String>)
     (format!("{}:{port}", last(&address)), sources)
 }
 
+/// The profiles of a virtual server.
+pub(crate) fn profiles(item: &Value) -> impl Iterator<Item = &Value> {
+    item["profilesReference"]["items"].as_array().into_iter().flatten()
+}
+
+/// The members of a pool.
+pub(crate) fn members(pool: &Value) -> impl Iterator<Item = &Value> {
+    pool["membersReference"]["items"].as_array().into_iter().flatten()
+}
+
 /// The objects of a tenant, as plans compare them.
 pub(crate) fn objects(collected: &Collected) -> Objects {
     let mut objects = Objects::new();
@@ -88,10 +98,8 @@ pub(crate) fn objects(collected: &Collected) -> Objects {
         };
         // A profile in the tenant's own partition is one of ours.
         let end = |side: &str| {
-            let profiles = item["profilesReference"]["items"].as_array().into_iter().flatten();
-            let mut ours = profiles.filter(|profile| {
-                profile["context"].as_str() == Some(side) && profile["partition"] == item["partition"]
-            });
+            let mut ours = profiles(item)
+                .filter(|profile| profile["context"] == side && profile["partition"] == item["partition"]);
             ours.next().map_or(Value::Null, |profile| profile["fullPath"].clone())
         };
         object(
@@ -121,7 +129,7 @@ pub(crate) fn objects(collected: &Collected) -> Objects {
                 ("when down", when_down.into()),
             ],
         );
-        for member in item["membersReference"]["items"].as_array().into_iter().flatten() {
+        for member in members(item) {
             let is_off = text(member, "session") == "user-disabled" || text(member, "state") == "user-down";
             object(
                 format!("member {} {}", text(item, "subPath"), last(&text(member, "name"))),

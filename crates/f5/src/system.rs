@@ -11,14 +11,14 @@ use incline_model::event::Trouble;
 use incline_model::inventory::onprem::F5;
 use incline_model::plan::{Expectation, Step, Verb};
 use incline_model::scalar::LocalPath;
-use incline_model::tenant::{Objects, Presence, Tenant};
+use incline_model::tenant::{Objects, Presence, Tenant, is_member};
 use incline_plan::{DRAIN, REJOIN, tenant_fingerprint, tenant_target};
 use reqwest::Method;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 /// How long AS3 may work on one declaration. A partition of a thousand virtual servers takes minutes.
 const LONGEST: Duration = Duration::from_secs(1800);
@@ -66,13 +66,14 @@ impl Device {
         Self { site, f5, password, local, tenants, hosts, who, session: Mutex::default() }
     }
 
-    /// The session with the unit that is active.
-    async fn session(&self) -> Result<MutexGuard<'_, Option<Session>>, Error> {
+    /// The session with the unit that is active; a new one where there is none, or none any more.
+    async fn session(&self) -> Result<MappedMutexGuard<'_, Session>, Error> {
         let mut session = self.session.lock().await;
-        if session.is_none() {
-            *session = Some(self.sign_in().await?);
-        }
-        Ok(session)
+        let new = match session.take() {
+            Some(open) => open,
+            None => self.sign_in().await?,
+        };
+        Ok(MutexGuard::map(session, |session| session.insert(new)))
     }
 
     async fn sign_in(&self) -> Result<Session, Error> {
@@ -135,7 +136,6 @@ impl Device {
 
     async fn read(&self, tenant: &Tenant, now: u64) -> Result<Presence, Error> {
         let mut session = self.session().await?;
-        let Some(session) = session.as_mut() else { return Ok(Presence::Absent) };
         if session.find(&format!("/mgmt/tm/auth/partition/{}", tenant.name)).await?.is_none() {
             return Ok(Presence::Absent);
         }
@@ -146,9 +146,9 @@ impl Device {
         });
         let said = |key: &str| body.and_then(|body| body[key].as_str()).map(ToOwned::to_owned);
         let (label, remark) = (said("label"), said("remark"));
-        let collected = collect(session, &tenant.name).await?;
+        let collected = collect(&mut session, &tenant.name).await?;
         let objects = read::objects(&collected);
-        let warnings = warnings(session, &tenant.objects, now).await?;
+        let warnings = warnings(&mut session, &tenant.objects, now).await?;
         Ok(Presence::Present { label, declared: remark, objects, warnings })
     }
 
@@ -158,9 +158,8 @@ impl Device {
     /// The device does not answer, or has no such partition.
     pub async fn import(&self, partition: &str) -> Result<Proposal, Error> {
         let mut session = self.session().await?;
-        let Some(session) = session.as_mut() else { return Err(Error::NoneActive(String::new())) };
         session.get(&format!("/mgmt/tm/auth/partition/{partition}")).await?;
-        Ok(propose(&collect(session, partition).await?))
+        Ok(propose(&collect(&mut session, partition).await?))
     }
 
     fn request(&self, tenant: &Tenant) -> Value {
@@ -171,8 +170,7 @@ impl Device {
     async fn is_drained(&self, address: &str, now: u64) -> Result<bool, Error> {
         for tenant in self.tenants.iter().filter(|tenant| tenant.has_member(address)) {
             let Presence::Present { objects, .. } = self.read(tenant, now).await? else { return Ok(false) };
-            let is_of_host = |id: &str| id.starts_with("member ") && id.contains(&format!(" {address}:"));
-            let mut mine = objects.iter().filter(|(id, _)| is_of_host(id));
+            let mut mine = objects.iter().filter(|(id, _)| is_member(id, address));
             if mine.any(|(_, member)| member.get("enabled") != Some(&false.into())) {
                 return Ok(false);
             }
@@ -205,7 +203,6 @@ impl Device {
     /// How many connections a host has through the site's pools.
     async fn connections(&self, address: &str) -> Result<u64, Error> {
         let mut session = self.session().await?;
-        let Some(session) = session.as_mut() else { return Ok(0) };
         let mut sum = 0;
         for tenant in self.tenants.iter().filter(|tenant| tenant.has_member(address)) {
             for pool in read::pools(tenant) {
@@ -221,7 +218,6 @@ impl Device {
     /// Declares a tenant, or takes it away, and follows that to its end.
     async fn declare(&self, tenant: &Tenant, method: Method, request: Option<Value>) -> Result<(), Trouble> {
         let mut session = self.session().await?;
-        let Some(session) = session.as_mut() else { return Err(Trouble::new("nobody is signed in")) };
         let path = format!("/mgmt/shared/appsvcs/declare/{}?async=true", tenant.name);
         let mut answer = session.ask(method, &path, request.as_ref()).await?;
         let begun = tokio::time::Instant::now();

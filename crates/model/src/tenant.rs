@@ -50,14 +50,16 @@ pub enum Presence {
     },
 }
 
+/// Whether an object's id is that of a pool's member at an address.
+pub fn is_member(id: &str, address: &str) -> bool {
+    let mut words = id.split(' ');
+    words.next() == Some("member") && words.nth(1).and_then(|end| end.split(':').next()) == Some(address)
+}
+
 impl Tenant {
     /// Whether a host is a member of a pool of the tenant.
     pub fn has_member(&self, address: &str) -> bool {
-        let of_host = |id: &String| {
-            let mut words = id.split(' ');
-            words.next() == Some("member") && words.nth(1).and_then(|end| end.split(':').next()) == Some(address)
-        };
-        self.objects.keys().any(of_host)
+        self.objects.keys().any(|id| is_member(id, address))
     }
 
     /// The same tenant, in which a host takes nothing new and keeps what it has. Its mark is no wish's: who plans next brings

@@ -31,7 +31,7 @@ pub fn render_tenants(site: &OnPrem) -> Vec<Tenant> {
     let alive = request("/readyz", typed.api.name.as_str());
     api.monitor("api", "https", Some(("200 OK", &alive)));
     api.pool("api", Balance::RoundRobin, &members, 6443);
-    api.service("api", "Service_L4", (typed.api.address, 6443), &[], Persistence::None, true, Map::new());
+    api.service("api", "Service_L4", (typed.api.address, 6443), &[], Persistence::None, Map::new());
     let mut apps = Part::new(site, "apps");
     for server in &f5.virtual_servers {
         let members: Vec<&Host> = typed
@@ -155,7 +155,6 @@ impl Part {
     }
 
     /// A virtual server: its class, where it listens, who may reach it, and more of its declaration.
-    #[expect(clippy::too_many_arguments, reason = "each is one line of the declaration")]
     fn service(
         &mut self,
         application: &str,
@@ -163,10 +162,10 @@ impl Part {
         (address, port): (Address, u16),
         allow: &[String],
         persistence: Persistence,
-        has_pool: bool,
         more: Map<String, Value>,
     ) {
-        let is_redirect = !has_pool;
+        // Plain HTTP is never passed on: it is sent to HTTPS.
+        let is_redirect = class == "Service_HTTP";
         let (name, id) = if is_redirect { ("redirect", "redirect") } else { ("service", "virtual") };
         let persistence = match persistence {
             Persistence::None => None,
@@ -182,7 +181,7 @@ impl Part {
             "persistenceMethods": persistence.iter().collect::<Vec<_>>(),
         });
         if let Some(body) = body.as_object_mut() {
-            if has_pool {
+            if !is_redirect {
                 body.insert("pool".to_owned(), "pool".into());
             }
             if allow.len() > 1 {
@@ -194,7 +193,7 @@ impl Part {
         if allow.len() > 1 {
             self.declare(application, "allow", json!({ "class": "Net_Address_List", "addresses": allow }));
         }
-        let pool = if has_pool { self.path(application, "pool").into() } else { Value::Null };
+        let pool = if is_redirect { Value::Null } else { self.path(application, "pool").into() };
         let protocol = if class == "Service_UDP" { "udp" } else { "tcp" };
         let end_of = |key: &str, name: &str| more.contains_key(key).then(|| self.path(application, name));
         let (clients, nodes) = (end_of("serverTLS", "clientSsl"), end_of("clientTLS", "serverSsl"));
@@ -242,10 +241,10 @@ impl Part {
             VirtualServerMode::ReEncrypt(ends) => ("Service_HTTPS", self.re_encrypt(name, ends)),
         };
         let at = (server.address, server.port);
-        self.service(name, class, at, &allow, server.persistence, true, more);
+        self.service(name, class, at, &allow, server.persistence, more);
         if server.redirect_http {
             let rule = Map::from_iter([("iRules".to_owned(), json!([{ "bigip": REDIRECT }]))]);
-            self.service(name, "Service_HTTP", (server.address, 80), &allow, Persistence::None, false, rule);
+            self.service(name, "Service_HTTP", (server.address, 80), &allow, Persistence::None, rule);
         }
     }
 

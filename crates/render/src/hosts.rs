@@ -122,10 +122,7 @@ pub fn render_hosts(site: &OnPrem, templates: &Templates, api: ApiBy) -> Result<
 
 /// What the templates of a host see.
 pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates, api: ApiBy) -> Result<Value, Error> {
-    let mut context = facts(site, host, templates)?;
-    if let Some(context) = context.as_object_mut() {
-        context.insert("apiAddress".to_owned(), json!(api.address(site)));
-    }
+    let mut context = facts(site, host, templates, api)?;
     for more in [storage::facts(site, host, templates)?, vpn::facts(site)] {
         if let (Some(context), Value::Object(more)) = (context.as_object_mut(), more) {
             context.extend(more);
@@ -157,7 +154,7 @@ pub(crate) fn context(site: &OnPrem, host: &onprem::Host, templates: &Templates,
 }
 
 /// What is known of a host without rendering anything.
-fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Value, Error> {
+fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates, api: ApiBy) -> Result<Value, Error> {
     let typed = site.typed();
     let pins = site.pins();
     let mirror = typed.mirror.as_str();
@@ -201,7 +198,7 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates) -> Result<Va
             "modules": lines(templates.file("ignition/files/modules.conf")?),
             "parameters": parameters(templates.file("ignition/files/kernel.conf")?),
         },
-        "node": host.name, "address": host.address, "api": typed.api.name, "version": typed.kubernetes.version,
+        "node": host.name, "address": host.address, "api": typed.api.name, "apiAddress": api.address(site), "version": typed.kubernetes.version,
         "controlPlane": has(host, Role::ControlPlane), "letInBy": others, "founds": founds(site, host), "drainedBy": drained_by,
         // A control-plane host that is a worker too takes workloads.
         "dedicated": has(host, Role::ControlPlane) && !has(host, Role::Worker),
