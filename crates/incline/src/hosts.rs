@@ -84,6 +84,8 @@ impl<'a> OnPremises<'a> {
         let looking = view::looking::Looking::new(count, json);
         let hosts = self.hosts.observe(|sighting| looking.told(sighting));
         let (seen, tenants) = tokio::join!(hosts, self.tenants.observe());
+        // Who goes on to change something signs in anew.
+        self.tenants.close().await;
         looking.close();
         self.seen_tenants = tenants;
         for ((site, host), sighting) in seen {
@@ -116,9 +118,10 @@ impl<'a> OnPremises<'a> {
         plans.into_iter().next()
     }
 
-    /// What was seen of a site's hosts.
-    pub(crate) fn sightings(&self, site: &str) -> impl Iterator<Item = (&str, &Sighting)> {
-        self.seen.get(site).into_iter().flatten().map(|(host, sighting)| (host.as_str(), sighting))
+    /// A site's hosts that were looked at, as they must be and as they were seen.
+    pub(crate) fn sighted(&self, site: &str) -> impl Iterator<Item = (&Host, &Sighting)> {
+        let parts = self.hosts.parts().filter(move |part| part.site == site);
+        parts.filter_map(move |part| Some((&part.host, self.seen.get(site)?.get(&part.host.name)?)))
     }
 
     /// What no longer holds.

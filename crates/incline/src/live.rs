@@ -84,6 +84,17 @@ pub(crate) fn in_aws<'a>(estate: &'a Estate, names: &[String]) -> Result<Vec<&'a
     Ok(sites)
 }
 
+/// A site on premises.
+pub(crate) fn on_premises<'a>(estate: &'a Estate, name: &str) -> Result<&'a OnPrem, Failure> {
+    match estate::select(estate, &[name.to_owned()])?.as_slice() {
+        [Site::OnPrem(site)] => Ok(site),
+        _ => Err(Failure::Usage {
+            cause: format!("{name} is not on premises"),
+            hint: "this command is about sites on premises".to_owned(),
+        }),
+    }
+}
+
 impl Live {
     /// Renders the sites and signs in to their accounts, and to those of the sites that they take outputs of.
     pub(crate) async fn open(

@@ -103,8 +103,9 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Ok(missed);
     }
     let system = Systems { stacks: live.system(&table, options.run.parallel, stop.clone()), onprem: &onprem };
-    let exit = carry_out(&system, &plan, options.run.json, &stop).await?;
+    let exit = carry_out(&system, &plan, options.run.json, &stop).await;
     onprem.tenants.close().await;
+    let exit = exit?;
     if !left_out.is_empty() && !options.run.json {
         let targets: Vec<&str> = left_out.iter().map(|blocked| blocked.target.as_str()).collect();
         view::say(&format!("Left out: {}.\n", targets.join(", ")))?;

@@ -119,17 +119,15 @@ async fn on_premises(templates: &Templates, site: &OnPrem, options: &Options) ->
     listen(sender)?;
     onprem.observe(options.json).await;
     let mut undecided = Vec::new();
-    for (host, sighting) in onprem.sightings(name) {
-        let (Sighting::Seen(answers), Some(wish)) = (sighting, wished.iter().find(|wish| wish.name == host)) else {
-            continue;
-        };
-        // As it was asked: as a host of which nothing is wished for.
-        let bare = wish.without_anything(BTreeSet::new());
-        let holds = bare.data(name, answers).map_err(|cause| Failure::Other { cause, hint: None })?;
+    for (host, sighting) in onprem.sighted(name) {
+        let Sighting::Seen(answers) = sighting else { continue };
+        let holds = host.data(name, answers).map_err(|cause| Failure::Other { cause, hint: None })?;
         let is_named = |device: &String| {
-            [&released, &retained].iter().any(|named| named.get(host).is_some_and(|devices| devices.contains(device)))
+            [&released, &retained]
+                .iter()
+                .any(|named| named.get(&host.name).is_some_and(|devices| devices.contains(device)))
         };
-        undecided.extend(holds.into_iter().filter(|device| !is_named(device)).map(|device| (host.to_owned(), device)));
+        undecided.extend(holds.into_iter().filter(|device| !is_named(device)).map(|device| (&host.name, device)));
     }
     if !undecided.is_empty() {
         let all = undecided.iter().map(|(host, device)| named(site, host, device)).collect::<Vec<_>>();
@@ -149,8 +147,9 @@ async fn on_premises(templates: &Templates, site: &OnPrem, options: &Options) ->
     let is_partial = plan.blocked().next().is_some();
     if !plan.is_empty() {
         view::ask::confirmed(name, options.confirm.as_deref(), "removes")?;
-        let exit = carry_out(&onprem, &plan, options.json, &stop).await?;
+        let exit = carry_out(&onprem, &plan, options.json, &stop).await;
         onprem.tenants.close().await;
+        let exit = exit?;
         if exit != Exit::Done {
             return Ok(exit);
         }

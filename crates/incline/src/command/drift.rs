@@ -24,7 +24,6 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut onprem =
         OnPremises::open(&sites.onprem, wish, options.forks.forks, Doing::Work("drift"))?.with_tenants()?;
     let (observed, ()) = tokio::join!(live.observe(), onprem.observe(options.json));
-    onprem.tenants.close().await;
     observed?;
     let planner = Planner {
         estate: &estate,

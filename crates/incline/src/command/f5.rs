@@ -4,7 +4,6 @@ use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, FORKS, OnPremises};
 use crate::live;
 use crate::{estate, view};
-use incline_model::site::Site;
 
 pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     live::block_on(work(common, options))
@@ -13,15 +12,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let OnF5::Import { site: name, partition } = &options.what;
     let estate = estate::read(common)?.validate()?;
-    let site = match estate::select(&estate, std::slice::from_ref(name))?.as_slice() {
-        [Site::OnPrem(site)] => &**site,
-        _ => {
-            return Err(Failure::Usage {
-                cause: format!("{name} is not on premises"),
-                hint: "a site in AWS has no BIG-IP".to_owned(),
-            });
-        }
-    };
+    let site = live::on_premises(&estate, name)?;
     // Its hosts are not asked.
     let onprem = OnPremises::open(&[site], |_| Ok(Vec::new()), FORKS, Doing::Work("f5 import"))?.with_tenants()?;
     let Some(device) = onprem.tenants.devices().next() else {

@@ -53,10 +53,6 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             Ok(plan)
         })?,
     };
-    live::block_on(async {
-        onprem.tenants.close().await;
-        Ok(())
-    })?;
     // What hosts are is not written into folders.
     if options.against.is_none() {
         take_in(&mut plan, &onprem, api, &templates, &digests, &lock);

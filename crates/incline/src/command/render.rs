@@ -37,11 +37,17 @@ pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Writes what hosts must have: `HOST/STAGE.json`, a list of items each.
-fn write_hosts(folder: &Path, hosts: &[incline_host::Host]) -> Result<(), Failure> {
+/// Takes away what an earlier run wrote.
+fn clear(folder: &Path) -> Result<(), Failure> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).map_err(Failure::file("clear", folder))?;
     }
+    Ok(())
+}
+
+/// Writes what hosts must have: `HOST/STAGE.json`, a list of items each.
+fn write_hosts(folder: &Path, hosts: &[incline_host::Host]) -> Result<(), Failure> {
+    clear(folder)?;
     for host in hosts {
         let folder = folder.join(&host.name);
         std::fs::create_dir_all(&folder).map_err(Failure::file("make the folder", &folder))?;
@@ -57,9 +63,7 @@ fn write_hosts(folder: &Path, hosts: &[incline_host::Host]) -> Result<(), Failur
 
 /// Writes what a site's BIG-IP must hold: `PART.json`, a declaration each.
 fn write_tenants(folder: &Path, site: &OnPrem) -> Result<(), Failure> {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).map_err(Failure::file("clear", folder))?;
-    }
+    clear(folder)?;
     let sync_to = site.typed().f5.as_ref().and_then(|f5| f5.sync_to.as_ref());
     for tenant in render_tenants(site) {
         std::fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
@@ -80,10 +84,7 @@ fn write(folder: &Path, desired: &Desired) -> Result<(), Failure> {
     };
     // What an earlier run wrote and this one does not would look like deployed stacks to `plan --against`.
     for stale in ["stacks", "ignition"] {
-        let stale = folder.join(stale);
-        if stale.exists() {
-            std::fs::remove_dir_all(&stale).map_err(Failure::file("clear", &stale))?;
-        }
+        clear(&folder.join(stale))?;
     }
     for stack in &desired.stacks {
         put(&folder.join("stacks").join(format!("{}.yaml", stack.name)), &stack.body)?;

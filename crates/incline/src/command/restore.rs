@@ -7,7 +7,7 @@ use crate::{estate, view};
 use incline_host::{Host, Restore, Sighting};
 use incline_model::event::Trouble;
 use incline_model::inventory::SecretSource;
-use incline_model::site::{OnPrem, Site};
+use incline_model::site::OnPrem;
 use incline_render::ApiBy;
 use std::collections::BTreeMap;
 
@@ -18,15 +18,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = estate::read(common)?.validate()?;
     let templates = estate::templates(common)?;
-    let site = match estate::select(&estate, std::slice::from_ref(&options.site))?.as_slice() {
-        [Site::OnPrem(site)] => &**site,
-        _ => {
-            return Err(Failure::Usage {
-                cause: format!("{} is not on premises", options.site),
-                hint: "this command is about sites on premises".to_owned(),
-            });
-        }
-    };
+    let site = live::on_premises(&estate, &options.site)?;
     let name = &options.site;
     let members: Vec<&str> = site.control_plane().map(|host| host.name.as_str()).collect();
     let wish = |site: &OnPrem| {
@@ -36,7 +28,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut onprem = OnPremises::open(&[site], wish, FORKS, Doing::Work("restore"))?;
     onprem.observe(false).await;
     let target = chosen(&members, options)?;
-    let mut others = others(&onprem, &members, target, options)?;
+    let others = others(&onprem, &members, target, options)?;
     let unfit =
         |_| Failure::Usage { cause: "`--identity` names no file".to_owned(), hint: "`--identity FILE`".to_owned() };
     let identity = options.identity.display().to_string().parse().map_err(unfit)?;
@@ -49,9 +41,6 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         None => None,
     };
     let is_member = is_member(&onprem, name, target);
-    if !is_member && !others.is_empty() {
-        others.clear();
-    }
     view::say(&text(target, &others, is_member, options))?;
     view::ask::confirmed(name, options.confirm.as_deref(), "gives up what has changed since the snapshot on")?;
     let step = |host: &str, what: &str, done: Result<(), Trouble>| match done {
@@ -102,7 +91,8 @@ fn others<'a>(
     target: &str,
     options: &Options,
 ) -> Result<Vec<&'a str>, Failure> {
-    let seen: BTreeMap<&str, &Sighting> = onprem.sightings(&options.site).collect();
+    let seen: BTreeMap<&str, &Sighting> =
+        onprem.sighted(&options.site).map(|(host, sighting)| (host.name.as_str(), sighting)).collect();
     let mut others = Vec::new();
     for member in members {
         if let Some(Sighting::Seen(_)) = seen.get(member) {
@@ -130,14 +120,11 @@ fn others<'a>(
 
 /// Whether a host is a member of the cluster, and not one that is to found it again.
 fn is_member(onprem: &OnPremises<'_>, site: &str, target: &str) -> bool {
-    let part = onprem.hosts.parts().find(|part| part.site == site && part.host.name == target);
-    let seen = onprem.sightings(site).find(|(host, _)| *host == target);
-    match (part, seen) {
-        (Some(part), Some((_, Sighting::Seen(answers)))) => {
-            part.host.membership(answers).is_some_and(|membership| membership.is_member)
-        }
+    let mut sighted = onprem.sighted(site).filter(|(host, _)| host.name == target);
+    sighted.any(|(host, sighting)| match sighting {
+        Sighting::Seen(answers) => host.membership(answers).is_some_and(|membership| membership.is_member),
         _ => false,
-    }
+    })
 }
 
 /// What will be done.
