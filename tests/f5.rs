@@ -361,10 +361,15 @@ impl Lab {
         std::fs::write(self.path("inventories/lab.yaml"), site("lab", seed, &units.join(", "), trust, more)).unwrap();
     }
 
-    fn incline(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incline"));
         command.arg("--inventories").arg(self.path("inventories")).args(arguments);
-        command.env("F5_PASSWORD", PASSWORD).env("NO_COLOR", "1").output().unwrap()
+        command.env("F5_PASSWORD", PASSWORD).env("NO_COLOR", "1");
+        command
+    }
+
+    fn incline(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// What incline says of the tenants: nobody answers for the hosts here.
@@ -513,10 +518,8 @@ fn a_device_in_trouble_is_borne_with_or_told() {
     // Somebody takes all tokens away in the middle.
     lab.inventory(7, &lab.ca(), "");
     lab.faults(json!({ "slow": 2 }));
-    let mut apply = Command::new(env!("CARGO_BIN_EXE_incline"));
-    apply.arg("--inventories").arg(lab.path("inventories")).args(["apply", "--yes", "--target", "lab/f5:*"]);
-    let apply = apply.env("F5_PASSWORD", PASSWORD).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let mut apply = apply.unwrap();
+    let mut apply = lab.command(&["apply", "--yes", "--target", "lab/f5:*"]);
+    let mut apply = apply.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     for _ in 0..20 {
         std::thread::sleep(std::time::Duration::from_millis(200));
         lab.faults(json!({ "expire": true }));

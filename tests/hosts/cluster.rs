@@ -656,11 +656,7 @@ fn a_lost_cluster_is_founded_again(cluster: &Cluster) {
     succeeded(&lab.incline(&["plan", "--detailed-exitcode", "lab"]), "nothing is left to do");
 }
 
-/// How many interruptions a cluster survives while it is made: where nobody asks for a number by this variable, those of two
-/// clusters.
-const INTERRUPTIONS: &str = "INCLINE_INTERRUPTIONS";
-
-/// How many come one after the other, before the cluster is left to be made.
+/// How many interruptions come one after the other, before the cluster is left to be made.
 const IN_A_ROW: usize = 4;
 
 /// Begins to apply, and interrupts it at some moment: incline is killed, or a host loses its power. Says what has happened; nothing
@@ -693,7 +689,8 @@ fn interrupted(cluster: &Cluster, arguments: &[&str], random: u64) -> Option<Str
 #[test]
 #[ignore = "needs the testbed"]
 fn whatever_interrupts_it_the_next_run_makes_the_cluster() {
-    let wanted: Option<usize> = std::env::var(INTERRUPTIONS).ok().and_then(|number| number.parse().ok());
+    // Where nobody asks for a number, those of two clusters.
+    let wanted = interruptions();
     let mut random = numbers(7);
     let (mut survived, mut lost) = (0, Vec::new());
     for round in 0.. {

@@ -48,6 +48,11 @@ fn is_long() -> bool {
     asked
 }
 
+/// How many interruptions somebody asks for, by the variable `INCLINE_INTERRUPTIONS`.
+fn interruptions() -> Option<usize> {
+    std::env::var("INCLINE_INTERRUPTIONS").ok()?.parse().ok()
+}
+
 fn script() -> Command {
     Command::new(root().join("tests/testbed/hosts/lab.sh"))
 }

@@ -222,7 +222,7 @@ fn the_house_has_no_power(site: &mut Site) {
 /// Whatever interrupts incline while it mends a site, what lies on the disks is byte for byte what it was.
 fn data_outlives_interruptions(site: &Site) {
     let (lab, digests) = (&site.lab, site.digests());
-    let wanted = std::env::var("INCLINE_INTERRUPTIONS").ok().and_then(|number| number.parse().ok()).unwrap_or(10);
+    let wanted = interruptions().unwrap_or(10);
     let (mut met, mut cut) = (0, 0);
     for random in numbers(11) {
         if met == wanted {
