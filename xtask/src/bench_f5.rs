@@ -53,7 +53,7 @@ pub(crate) fn run() -> Outcome {
 /// A double with a certificate of its own, and its port.
 fn device(work: &Path) -> Result<(Device, u16), String> {
     let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=unit \
-                   -addext subjectAltName=DNS:bigip-0.localhost -keyout unit.key -out unit.pem";
+                   -addext subjectAltName=DNS:bigip-0.localhost -addext basicConstraints=critical,CA:FALSE -keyout unit.key -out unit.pem";
     let made = Command::new("openssl").current_dir(work).args(request.split_whitespace()).output();
     if !made.is_ok_and(|output| output.status.success()) {
         return Err("openssl makes no certificate".to_owned());
