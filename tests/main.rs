@@ -13,5 +13,6 @@ mod peers;
 mod plans;
 mod rendering;
 mod rules;
+mod safeguards;
 mod scripts;
 mod support;

@@ -157,7 +157,7 @@ pub(crate) fn lint_python() -> Result<PathBuf, String> {
     Ok(folder().join("lint/bin/python"))
 }
 
-/// cargo-deny of a pinned version, installed once.
+/// cargo-deny of a pinned version, installed once; without optimisation, which costs more than one run gains.
 pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
     const VERSION: &str = "0.20.2";
     let place = folder().join("cargo-deny");
@@ -165,7 +165,7 @@ pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
     let installed = Command::new(&binary).arg("--version").output();
     if !installed.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(VERSION)) {
         run(cargo()
-            .args(["install", "--quiet", "--locked", "--version", VERSION, "cargo-deny", "--root"])
+            .args(["install", "--quiet", "--locked", "--debug", "--version", VERSION, "cargo-deny", "--root"])
             .arg(&place))?;
     }
     Ok(binary)

@@ -31,6 +31,7 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     Init(Init),
     Check(Check),
+    Explain(Explain),
     Plan(Plan),
     Apply(Apply),
     Drift(Drift),
@@ -66,10 +67,20 @@ pub(crate) enum Kind {
     Onprem,
 }
 
-/// Check all inventories, alone and together, and report every fault
+/// Check all inventories, alone and together: report every fault, and every safeguard that does not hold
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Print the faults as JSON
+    /// Print faults and findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Say what a safeguard asks for, why, and how to make it hold
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The rule; default: list all
+    pub(crate) rule: Option<String>,
+    /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -3,6 +3,7 @@ pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod destroy;
 pub(crate) mod drift;
+pub(crate) mod explain;
 pub(crate) mod f5;
 pub(crate) mod graph;
 pub(crate) mod iam_policy;

@@ -40,6 +40,16 @@ pub(crate) enum Failure {
         /// The texts of the files, for snippets.
         texts: BTreeMap<String, String>,
     },
+    /// Safeguards of high severity do not hold, and nobody excepted them.
+    #[error("{} of high severity {} not hold, and nothing was done", safeguards(faults.len()), if faults.len() == 1 { "does" } else { "do" })]
+    Refused {
+        /// One a safeguard and site.
+        faults: Vec<Fault>,
+        /// The texts of the files, for snippets.
+        texts: BTreeMap<String, String>,
+    },
+    #[error("cannot judge by the safeguards")]
+    Safeguards(#[source] incline_safeguards::Error),
     #[error("cannot {verb} {}", path.display())]
     File {
         verb: &'static str,
@@ -79,6 +89,10 @@ pub(crate) enum Failure {
     Other { cause: String, hint: Option<String> },
 }
 
+fn safeguards(count: usize) -> String {
+    if count == 1 { "1 safeguard".to_owned() } else { format!("{count} safeguards") }
+}
+
 fn count(faults: usize) -> String {
     if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
 }
@@ -114,7 +128,11 @@ impl Failure {
             Self::NoTunnels { .. } => {
                 Some("an AWS site's `vpn.connections` names the on-prem site that a connection goes to".to_owned())
             }
-            Self::Faults { .. } | Self::File { .. } | Self::Render { .. } => None,
+            Self::Refused { .. } => Some(
+                "make it hold, or except it in the inventory, with who approved it and until when; `incline explain RULE` says more"
+                    .to_owned(),
+            ),
+            Self::Safeguards(_) | Self::Faults { .. } | Self::File { .. } | Self::Render { .. } => None,
         }
     }
 }

@@ -90,9 +90,9 @@ pub(crate) fn failure(mut faults: Vec<Fault>, texts: BTreeMap<String, String>) -
 
 impl Source {
     /// Validates what was read.
-    pub(crate) fn validate(self) -> Result<Estate, Failure> {
+    pub(crate) fn validate(&self) -> Result<Estate, Failure> {
         Estate::new(&self.inventories, self.lock.as_ref().map(|(_, lock)| lock))
-            .map_err(|faults| failure(faults, self.texts))
+            .map_err(|faults| failure(faults, self.texts.clone()))
     }
 }
 

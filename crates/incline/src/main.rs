@@ -8,6 +8,7 @@ mod estate;
 mod hosts;
 mod live;
 mod planner;
+mod safeguards;
 mod view;
 
 use crate::arguments::{Arguments, Command};
@@ -41,6 +42,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
         Command::Init(options) => command::init::run(common, options),
         Command::Check(options) => command::check::run(common, options),
+        Command::Explain(options) => command::explain::run(options),
         Command::Plan(options) => command::plan::run(common, options),
         Command::Apply(options) => command::apply::run(common, options),
         Command::Drift(options) => command::drift::run(common, options),

@@ -7,6 +7,7 @@ pub(crate) mod looking;
 pub(crate) mod nodes;
 pub(crate) mod plan;
 pub(crate) mod run;
+pub(crate) mod safeguards;
 pub(crate) mod style;
 pub(crate) mod svg;
 

@@ -4,6 +4,9 @@
 //! messages about missing keys come from them. They hold no judgement; what is valid is decided in [`crate::site`].
 pub mod aws;
 pub mod onprem;
+mod safeguards;
+
+pub use safeguards::*;
 
 use crate::fault::{Fault, Place, did_you_mean};
 use crate::prelude::*;

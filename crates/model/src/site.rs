@@ -8,7 +8,7 @@ pub use onprem::{OnPrem, VpnTunnel};
 pub(crate) use {aws::check as check_aws, onprem::check as check_onprem};
 
 use crate::fault::{Fault, Path, did_you_mean};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Safeguards};
 use crate::prelude::*;
 use crate::scalar::{Cidr, Name};
 
@@ -27,6 +27,14 @@ impl Site {
         match self {
             Self::Aws(site) => &site.typed().name,
             Self::OnPrem(site) => &site.typed().name,
+        }
+    }
+
+    /// The safeguards that the site is held to.
+    pub fn safeguards(&self) -> Option<&Safeguards> {
+        match self {
+            Self::Aws(site) => site.typed().safeguards.as_ref(),
+            Self::OnPrem(site) => site.typed().safeguards.as_ref(),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
 use crate::planner::{Against, Planner, digests, table, take_in};
-use crate::{estate, view};
+use crate::{estate, safeguards, view};
 use incline_aws::{Journal, Mode};
 use incline_model::plan::{Plan, is_on_premises};
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let templates = estate::templates(common)?;
     let table = table()?;
     let sites = live::chosen(&estate, &options.sites)?;
+    safeguards::gate(&source, &estate, &templates, &options.sites)?;
     let plan_against = |against: Against<'_>, gone: bool| {
         let named = live::named(&options.named);
         Planner {

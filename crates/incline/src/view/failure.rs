@@ -2,8 +2,10 @@
 use super::{style, width};
 use crate::error::{Exit, Failure};
 use incline_model::fault::Fault;
+use incline_safeguards::{Assessment, Finding};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io::Write;
@@ -17,26 +19,10 @@ pub(crate) fn show(failure: &Failure) -> Exit {
 }
 
 fn text(failure: &Failure) -> String {
-    let mut text = String::new();
-    if let Failure::Faults { faults, texts } = failure {
-        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
-            .with_width(width())
-            .with_context_lines(1)
-            // The terminal wraps: names with dashes stay whole, and can be copied.
-            .with_wrap_lines(false)
-            .without_cause_chain();
-        for fault in faults {
-            let source = texts
-                .get(&fault.file)
-                .map(|text| NamedSource::new(&fault.file, text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()));
-            let mut report = String::new();
-            if handler.render_report(&mut report, &Report { fault, source }).is_err() {
-                report = fault.to_string();
-            }
-            text.push_str(report.trim_end());
-            text.push_str("\n\n");
-        }
-    }
+    let mut text = match failure {
+        Failure::Faults { faults, texts } | Failure::Refused { faults, texts } => snippets(faults, texts),
+        _ => String::new(),
+    };
     text.push_str(&format!("{}{failure}\n", style::red("error: ")));
     let mut cause = failure.source();
     while let Some(error) = cause {
@@ -49,13 +35,37 @@ fn text(failure: &Failure) -> String {
     text
 }
 
-/// Prints the outcome of a check as JSON: `{"ok": …, "faults": […]}`, version 1.
-pub(crate) fn faults_json(outcome: Result<String, Failure>) -> Result<Exit, Failure> {
-    let faults = match outcome {
-        Ok(_) => Vec::new(),
-        Err(Failure::Faults { faults, .. }) => faults,
+/// Faults, each with the line that it is about.
+pub(crate) fn snippets(faults: &[Fault], texts: &BTreeMap<String, String>) -> String {
+    let mut text = String::new();
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
+        .with_width(width())
+        .with_context_lines(1)
+        // The terminal wraps: names with dashes stay whole, and can be copied.
+        .with_wrap_lines(false)
+        .without_cause_chain();
+    for fault in faults {
+        let source = texts
+            .get(&fault.file)
+            .map(|text| NamedSource::new(&fault.file, text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()));
+        let mut report = String::new();
+        if handler.render_report(&mut report, &Report { fault, source }).is_err() {
+            report = fault.to_string();
+        }
+        text.push_str(report.trim_end());
+        text.push_str("\n\n");
+    }
+    text
+}
+
+/// Prints the outcome of a check as JSON: `{"ok": …, "faults": […], "assessments": […]}`, version 1.
+pub(crate) fn faults_json(outcome: Result<Vec<Assessment>, Failure>) -> Result<Exit, Failure> {
+    let (faults, assessments) = match outcome {
+        Ok(assessments) => (Vec::new(), assessments),
+        Err(Failure::Faults { faults, .. }) => (faults, Vec::new()),
         Err(other) => return Err(other),
     };
+    let refused = assessments.iter().flat_map(|assessment| &assessment.findings).any(Finding::refuses);
     let list: Vec<_> = faults
         .iter()
         .map(|fault| {
@@ -65,8 +75,11 @@ pub(crate) fn faults_json(outcome: Result<String, Failure>) -> Result<Exit, Fail
             })
         })
         .collect();
-    super::say(&format!("{:#}\n", json!({ "format": 1, "ok": list.is_empty(), "faults": list })))?;
-    Ok(if faults.is_empty() { Exit::Done } else { Exit::Failed })
+    super::say(&format!(
+        "{:#}\n",
+        json!({ "format": 1, "ok": list.is_empty() && !refused, "faults": list, "assessments": assessments })
+    ))?;
+    Ok(if faults.is_empty() && !refused { Exit::Done } else { Exit::Failed })
 }
 
 /// A fault as miette draws it.

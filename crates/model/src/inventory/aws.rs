@@ -7,7 +7,7 @@ pub use access::*;
 pub use balancer::*;
 pub use network::*;
 
-use super::{FormatVersion, Kubernetes, Labels, Taint};
+use super::{FormatVersion, Kubernetes, Labels, Safeguards, Taint};
 use crate::prelude::*;
 use crate::scalar::{
     AbsolutePath, AccountId, Arn, Cidr, DnsName, InstanceType, Line, Name, PublicKey, Region, RepositoryName, Zone,
@@ -79,6 +79,9 @@ pub struct AwsSite {
     /// What nightly drift checks pass over.
     #[serde(default)]
     pub drift: Drift,
+    /// The safeguards that the site is held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safeguards: Option<Safeguards>,
 }
 
 fn yes() -> bool {

@@ -1,5 +1,5 @@
 //! `kind: OnPremSite`: a Kubernetes cluster on hosts reached over SSH, with NFS, local storage and an F5 BIG-IP.
-use super::{FormatVersion, Kubernetes, Labels, SecretSource, Taint};
+use super::{FormatVersion, Kubernetes, Labels, Safeguards, SecretSource, Taint};
 use crate::prelude::*;
 use crate::scalar::{
     AbsolutePath, Address, AgeRecipient, BigIpPath, Cidr, DiskId, DnsName, Endpoint, Fingerprint, LocalPath, Name,
@@ -46,6 +46,9 @@ pub struct OnPremSite {
     pub f5: Option<F5>,
     /// Where hosts fetch binaries and images from.
     pub mirror: Url,
+    /// The safeguards that the site is held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safeguards: Option<Safeguards>,
 }
 
 /// The kind of site.

@@ -1,0 +1,111 @@
+//! The safeguards that sites are held to: who judges them, and what holds a plan back.
+use crate::error::Failure;
+use crate::estate::{self, Source};
+use crate::hosts;
+use crate::view;
+use incline_model::estate::Estate;
+use incline_model::fault::{Fault, Path};
+use incline_model::inventory::Inventory;
+use incline_model::site::Site;
+use incline_render::{ApiBy, Templates, render_tenants};
+use incline_safeguards::{Assessment, Bearing, Catalogue, Finding, Rule, assess, of_aws, of_onprem};
+use std::collections::BTreeMap;
+
+/// The rules that travel with incline.
+pub(crate) fn catalogue() -> Result<Catalogue, Failure> {
+    Catalogue::embedded().map_err(Failure::Safeguards)
+}
+
+/// Judges those of the named sites (or of all) that are held to safeguards.
+pub(crate) fn assessments(
+    catalogue: &Catalogue,
+    estate: &Estate,
+    templates: &Templates,
+    names: &[String],
+) -> Result<Vec<Assessment>, Failure> {
+    let today = view::today();
+    let mut assessments = Vec::new();
+    for site in estate::select(estate, names)? {
+        let Some(safeguards) = site.safeguards() else { continue };
+        let documents = match site {
+            Site::Aws(site) => of_aws(site, &estate::desired(site, estate, templates)?),
+            Site::OnPrem(site) => {
+                of_onprem(site, &hosts::desired(site, templates, ApiBy::Balancer)?, &render_tenants(site))
+            }
+        };
+        let assessment = assess(catalogue, site.name().as_str(), &documents, safeguards, &today);
+        assessments.push(assessment.map_err(Failure::Safeguards)?);
+    }
+    Ok(assessments)
+}
+
+/// Refuses sites whose safeguards of high severity do not hold.
+pub(crate) fn gate(source: &Source, estate: &Estate, templates: &Templates, names: &[String]) -> Result<(), Failure> {
+    let catalogue = catalogue()?;
+    let assessments = assessments(&catalogue, estate, templates, names)?;
+    let faults = faults(&catalogue, source, &assessments, Finding::refuses);
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Refused { faults, texts: source.texts.clone() }) }
+}
+
+/// Findings as faults of the inventory that has a say in them: one a rule, a site and how it is borne.
+pub(crate) fn faults(
+    catalogue: &Catalogue,
+    source: &Source,
+    assessments: &[Assessment],
+    which: impl Fn(&Finding) -> bool,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for assessment in assessments {
+        let mut alike: BTreeMap<(&str, &Bearing), Vec<&Finding>> = BTreeMap::new();
+        for finding in assessment.findings.iter().filter(|finding| which(finding)) {
+            alike.entry((&finding.rule, &finding.bearing)).or_default().push(finding);
+        }
+        let inventory = source.inventories.iter().find(|one| one.content.name().as_str() == assessment.site);
+        let mut of_site: Vec<(&Rule, Vec<&Finding>)> =
+            alike.into_iter().filter_map(|((rule, _), findings)| Some((catalogue.rule(rule)?, findings))).collect();
+        of_site.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.severity));
+        faults.extend(of_site.into_iter().filter_map(|(rule, findings)| Some(fault(rule, &findings, inventory?))));
+    }
+    faults
+}
+
+fn fault(rule: &Rule, findings: &[&Finding], inventory: &Inventory) -> Fault {
+    // Of a rule about inventories, the engine knows the place; else the rule does. What only templates rule stands at the site's name.
+    let known = |path: &str| {
+        path.split(['/', '.']).filter(|step| !step.is_empty()).fold(Path::root(), |path, step| path.at(step))
+    };
+    let is_inventory = |finding: &&&Finding| finding.target == inventory.content.name().as_str();
+    let path = match (findings.iter().find(is_inventory), &rule.inventory) {
+        (Some(finding), _) if !finding.path.is_empty() => known(&finding.path),
+        (_, Some(path)) => known(path),
+        _ => Path::root().at("name"),
+    };
+    let mut subjects: Vec<String> = findings.iter().map(|finding| finding.subject()).collect();
+    let more = subjects.len().saturating_sub(SHOWN);
+    subjects.truncate(SHOWN);
+    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    let borne = match findings.first().map(|finding| &finding.bearing) {
+        Some(Bearing::Expired { until }) => format!(" Its exception ended on {until}."),
+        Some(Bearing::Excepted { reason, approved_by, until }) => {
+            format!(" Excepted until {until} by {approved_by}: {reason}.")
+        }
+        _ => String::new(),
+    };
+    Fault {
+        file: inventory.file.clone(),
+        place: Some(inventory.node.place_of(&path)),
+        path: path.to_string(),
+        cause: format!(
+            "{} [{}, {}, 45 CFR {}]: not so for {}{more}.{borne}",
+            rule.title,
+            rule.id,
+            rule.severity.name(),
+            rule.paragraphs.join(", "),
+            subjects.join(", ")
+        ),
+        hint: Some(rule.fix.clone()),
+    }
+}
+
+/// As many places are named as are looked at, one after the other.
+const SHOWN: usize = 4;

@@ -1,0 +1,46 @@
+//! Safeguards, for people.
+use super::{count, style};
+use incline_safeguards::{Assessment, Bearing, Rule};
+
+/// All rules, a line each.
+pub(crate) fn list(rules: &[&Rule]) -> String {
+    let width = rules.iter().map(|rule| rule.id.len()).max().unwrap_or(0);
+    rules.iter().map(|rule| format!("{:<width$}  {:<6}  {}\n", rule.id, rule.severity.name(), rule.title)).collect()
+}
+
+/// A rule, whole.
+pub(crate) fn whole(rule: &Rule) -> String {
+    let place = rule.inventory.as_ref().map(|path| format!("inventory   {path}\n")).unwrap_or_default();
+    format!(
+        "{}\n\nrule        {}\nseverity    {}\n45 CFR      {}\nprotects    {}\n{place}to mend     {}\n",
+        style::bold(&rule.title),
+        rule.id,
+        rule.severity.name(),
+        rule.paragraphs.join(", "),
+        rule.protects,
+        rule.fix
+    )
+}
+
+/// How a site stands, in one line.
+pub(crate) fn summary(assessment: &Assessment, rules: usize) -> String {
+    let excepted = |bearing: &Bearing| matches!(bearing, Bearing::Excepted { .. });
+    let broken = |borne: bool| {
+        let findings = assessment.findings.iter().filter(|finding| excepted(&finding.bearing) == borne);
+        findings.map(|finding| &finding.rule).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let idle = match assessment.idle.len() {
+        0 => String::new(),
+        idle => format!(
+            "; {} nothing",
+            if idle == 1 { "1 exception excepts".to_owned() } else { format!("{idle} exceptions except") }
+        ),
+    };
+    format!(
+        "{}: {rules} rules over {}: {} not hold, {} excepted{idle}.\n",
+        assessment.site,
+        count(assessment.documents, "document"),
+        broken(false),
+        broken(true)
+    )
+}

@@ -1,0 +1,133 @@
+//! A site's documents and its exceptions → findings.
+use crate::Error;
+use crate::catalogue::{Catalogue, Of, Severity};
+use crate::document::Document;
+use crate::judge::judge;
+use incline_model::inventory::aws::matches;
+use incline_model::inventory::{Exception, Safeguards};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// A safeguard that does not hold somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The site.
+    pub site: String,
+    /// The rule.
+    pub rule: String,
+    /// How much depends on it.
+    pub severity: Severity,
+    /// What breaks it: a site, a stack, a node's role, a host or a tenant.
+    pub target: String,
+    /// Where in it: `Resources/Volume/Properties/Encrypted`.
+    pub path: String,
+    /// Whether the site bears it.
+    pub bearing: Bearing,
+}
+
+/// Whether a finding is borne.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Bearing {
+    /// Nobody excepted it.
+    Open,
+    /// It was excepted, until a day that is over.
+    Expired {
+        /// That day.
+        until: String,
+    },
+    /// It is excepted.
+    Excepted {
+        /// Why.
+        reason: String,
+        /// Who approved it.
+        approved_by: String,
+        /// The last day.
+        until: String,
+    },
+}
+
+impl Finding {
+    /// What exceptions call it: the target and the place in it.
+    pub fn subject(&self) -> String {
+        subject(&self.target, &self.path)
+    }
+
+    /// Whether it holds its site back.
+    pub fn refuses(&self) -> bool {
+        self.severity == Severity::High && !matches!(self.bearing, Bearing::Excepted { .. })
+    }
+}
+
+/// What was found of a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assessment {
+    /// The site.
+    pub site: String,
+    /// How many documents were looked at.
+    pub documents: usize,
+    /// What does not hold, by rule.
+    pub findings: Vec<Finding>,
+    /// Exceptions that except nothing, by their place in the inventory's list.
+    pub idle: Vec<usize>,
+}
+
+fn subject(target: &str, path: &str) -> String {
+    let path = path.strip_prefix("Resources/").unwrap_or(path);
+    if path.is_empty() { target.to_owned() } else { format!("{target}/{path}") }
+}
+
+/// Judges a site's documents, on a day (as RFC 3339 writes it).
+///
+/// # Errors
+/// Where the engine cannot judge one of them.
+pub fn assess(
+    catalogue: &Catalogue,
+    site: &str,
+    documents: &[Document],
+    safeguards: &Safeguards,
+    today: &str,
+) -> Result<Assessment, Error> {
+    let mut findings = Vec::new();
+    let mut used = BTreeSet::new();
+    for of in Of::ALL {
+        let alike: Vec<&Document> = documents.iter().filter(|document| document.of == of).collect();
+        if alike.is_empty() {
+            continue;
+        }
+        for breach in judge(catalogue, of, &alike)? {
+            for path in breach.places {
+                let subject = subject(breach.target, &path);
+                let of_rule = safeguards.exceptions.iter().enumerate().filter(|(_, exception)| {
+                    exception.rule.as_str() == breach.rule.id
+                        && exception.scope.as_ref().is_none_or(|scope| matches(scope.as_str(), &subject))
+                });
+                // The one that lasts longest decides.
+                let exception = of_rule.max_by(|a, b| a.1.until.cmp(&b.1.until));
+                used.extend(exception.map(|(index, _)| index));
+                findings.push(Finding {
+                    site: site.to_owned(),
+                    rule: breach.rule.id.clone(),
+                    severity: breach.rule.severity,
+                    target: breach.target.to_owned(),
+                    path,
+                    bearing: exception.map_or(Bearing::Open, |(_, exception)| bearing(exception, today)),
+                });
+            }
+        }
+    }
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
+    findings.dedup();
+    let idle = (0..safeguards.exceptions.len()).filter(|index| !used.contains(index)).collect();
+    Ok(Assessment { site: site.to_owned(), documents: documents.len(), findings, idle })
+}
+
+fn bearing(exception: &Exception, today: &str) -> Bearing {
+    let until = exception.until.to_string();
+    if exception.until.as_str() < today {
+        return Bearing::Expired { until };
+    }
+    Bearing::Excepted { reason: exception.reason.to_string(), approved_by: exception.approved_by.to_string(), until }
+}
