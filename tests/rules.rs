@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Crates that decide, and may therefore not look: what they may depend on. A new name here wants an argument in review.
-const PURE: [(&str, &[&str]); 4] = [
+const PURE: [(&str, &[&str]); 5] = [
     ("incline-model", &["ipnet", "schemars", "serde", "serde_json", "serde-saphyr", "strsim", "thiserror"]),
     ("incline-host", &["base64", "incline-model", "serde", "serde_json", "sha2", "zeroize"]),
     (
@@ -12,6 +12,10 @@ const PURE: [(&str, &[&str]); 4] = [
         &["base64", "incline-host", "incline-model", "minijinja", "serde", "serde_json", "sha2", "thiserror", "uuid"],
     ),
     ("incline-plan", &["base64", "incline-host", "incline-model", "serde", "serde_json", "sha2", "similar"]),
+    (
+        "incline-safeguards",
+        &["base64", "incline-host", "incline-model", "regex-lite", "serde", "serde_json", "serde-saphyr", "thiserror"],
+    ),
 ];
 
 fn packages() -> Vec<serde_json::Value> {

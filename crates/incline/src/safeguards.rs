@@ -8,7 +8,7 @@ use incline_model::fault::{Fault, Path};
 use incline_model::inventory::Inventory;
 use incline_model::site::Site;
 use incline_render::{ApiBy, Templates, render_tenants};
-use incline_safeguards::{Assessment, Bearing, Catalogue, Finding, Rule, assess, of_aws, of_onprem};
+use incline_safeguards::{Assessment, Bearing, Catalogue, Document, Finding, Rule, assess, of_aws, of_onprem};
 use std::collections::BTreeMap;
 
 /// The rules that travel with incline.
@@ -16,33 +16,28 @@ pub(crate) fn catalogue() -> Result<Catalogue, Failure> {
     Catalogue::embedded().map_err(Failure::Safeguards)
 }
 
-/// Judges those of the named sites (or of all) that are held to safeguards.
-pub(crate) fn assessments(
-    catalogue: &Catalogue,
-    estate: &Estate,
-    templates: &Templates,
-    names: &[String],
-) -> Result<Vec<Assessment>, Failure> {
-    let today = view::today();
-    let mut assessments = Vec::new();
-    for site in estate::select(estate, names)? {
-        let Some(safeguards) = site.safeguards() else { continue };
-        let documents = match site {
-            Site::Aws(site) => of_aws(site, &estate::desired(site, estate, templates)?),
-            Site::OnPrem(site) => {
-                of_onprem(site, &hosts::desired(site, templates, ApiBy::Balancer)?, &render_tenants(site))
-            }
-        };
-        let assessment = assess(catalogue, site.name().as_str(), &documents, safeguards, &today);
-        assessments.push(assessment.map_err(Failure::Safeguards)?);
-    }
-    Ok(assessments)
+/// What rules look at of a site.
+pub(crate) fn documents(site: &Site, estate: &Estate, templates: &Templates) -> Result<Vec<Document>, Failure> {
+    Ok(match site {
+        Site::Aws(site) => of_aws(site, &estate::desired(site, estate, templates)?),
+        Site::OnPrem(site) => {
+            of_onprem(site, &hosts::desired(site, templates, ApiBy::Balancer)?, &render_tenants(site))
+        }
+    })
 }
 
-/// Refuses sites whose safeguards of high severity do not hold.
+/// Judges a site's documents; nothing is said of a site that is held to no safeguards.
+pub(crate) fn assessment(catalogue: &Catalogue, site: &Site, documents: &[Document]) -> Option<Assessment> {
+    Some(assess(catalogue, site.name().as_str(), documents, site.safeguards()?, &view::today()))
+}
+
+/// Refuses those of the named sites (or of all) whose safeguards of high severity do not hold.
 pub(crate) fn gate(source: &Source, estate: &Estate, templates: &Templates, names: &[String]) -> Result<(), Failure> {
     let catalogue = catalogue()?;
-    let assessments = assessments(&catalogue, estate, templates, names)?;
+    let mut assessments = Vec::new();
+    for site in estate::select(estate, names)?.into_iter().filter(|site| site.safeguards().is_some()) {
+        assessments.extend(assessment(&catalogue, site, &documents(site, estate, templates)?));
+    }
     let faults = faults(&catalogue, source, &assessments, Finding::refuses);
     if faults.is_empty() { Ok(()) } else { Err(Failure::Refused { faults, texts: source.texts.clone() }) }
 }

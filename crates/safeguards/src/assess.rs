@@ -1,12 +1,11 @@
 //! A site's documents and its exceptions → findings.
-use crate::Error;
-use crate::catalogue::{Catalogue, Of, Severity};
+use crate::catalogue::{Catalogue, Severity};
 use crate::document::Document;
-use crate::judge::judge;
+use crate::guard;
+use crate::prelude::*;
 use incline_model::inventory::aws::matches;
 use incline_model::inventory::{Exception, Safeguards};
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// A safeguard that does not hold somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -54,9 +53,21 @@ impl Finding {
         subject(&self.target, &self.path)
     }
 
+    /// Whether the site bears it.
+    pub fn is_excepted(&self) -> bool {
+        matches!(self.bearing, Bearing::Excepted { .. })
+    }
+
     /// Whether it holds its site back.
     pub fn refuses(&self) -> bool {
-        self.severity == Severity::High && !matches!(self.bearing, Bearing::Excepted { .. })
+        self.severity == Severity::High && !self.is_excepted()
+    }
+}
+
+impl Assessment {
+    /// Whether the site is held back.
+    pub fn refuses(&self) -> bool {
+        self.findings.iter().any(Finding::refuses)
     }
 }
 
@@ -80,28 +91,21 @@ fn subject(target: &str, path: &str) -> String {
 }
 
 /// Judges a site's documents, on a day (as RFC 3339 writes it).
-///
-/// # Errors
-/// Where the engine cannot judge one of them.
 pub fn assess(
     catalogue: &Catalogue,
     site: &str,
     documents: &[Document],
     safeguards: &Safeguards,
     today: &str,
-) -> Result<Assessment, Error> {
+) -> Assessment {
     let mut findings = Vec::new();
     let mut used = BTreeSet::new();
-    for of in Of::ALL {
-        let alike: Vec<&Document> = documents.iter().filter(|document| document.of == of).collect();
-        if alike.is_empty() {
-            continue;
-        }
-        for breach in judge(catalogue, of, &alike)? {
-            for path in breach.places {
-                let subject = subject(breach.target, &path);
+    for document in documents {
+        for rule in catalogue.rules().filter(|rule| rule.of == document.of) {
+            for path in guard::breaks(&rule.clauses, &document.value) {
+                let subject = subject(&document.target, &path);
                 let of_rule = safeguards.exceptions.iter().enumerate().filter(|(_, exception)| {
-                    exception.rule.as_str() == breach.rule.id
+                    exception.rule.as_str() == rule.id
                         && exception.scope.as_ref().is_none_or(|scope| matches(scope.as_str(), &subject))
                 });
                 // The one that lasts longest decides.
@@ -109,9 +113,9 @@ pub fn assess(
                 used.extend(exception.map(|(index, _)| index));
                 findings.push(Finding {
                     site: site.to_owned(),
-                    rule: breach.rule.id.clone(),
-                    severity: breach.rule.severity,
-                    target: breach.target.to_owned(),
+                    rule: rule.id.clone(),
+                    severity: rule.severity,
+                    target: document.target.clone(),
                     path,
                     bearing: exception.map_or(Bearing::Open, |(_, exception)| bearing(exception, today)),
                 });
@@ -119,9 +123,8 @@ pub fn assess(
         }
     }
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
-    findings.dedup();
     let idle = (0..safeguards.exceptions.len()).filter(|index| !used.contains(index)).collect();
-    Ok(Assessment { site: site.to_owned(), documents: documents.len(), findings, idle })
+    Assessment { site: site.to_owned(), documents: documents.len(), findings, idle }
 }
 
 fn bearing(exception: &Exception, today: &str) -> Bearing {

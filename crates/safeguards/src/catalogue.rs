@@ -1,7 +1,8 @@
 //! The rules, as they travel with incline.
 use crate::Error;
+use crate::guard::{self, Clauses};
+use crate::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// How much depends on a rule. Only the highest holds a site back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,24 +43,8 @@ pub enum Of {
     Tenant,
 }
 
-impl Of {
-    /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Site, Self::Stack, Self::Node, Self::Host, Self::Tenant];
-
-    /// Its name, for the eye.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Site => "inventories",
-            Self::Stack => "stacks",
-            Self::Node => "nodes",
-            Self::Host => "hosts",
-            Self::Tenant => "tenants",
-        }
-    }
-}
-
 /// A safeguard that can be checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
     /// Its name, by which exceptions speak of it.
@@ -81,25 +66,16 @@ pub struct Rule {
     pub fix: String,
     /// What must hold, in the language of Guard.
     guard: String,
+    /// The same, read.
+    #[serde(skip)]
+    pub(crate) clauses: Clauses,
 }
 
-impl Rule {
-    /// Its name as Guard takes names.
-    pub(crate) fn guard_name(&self) -> String {
-        self.id.replace('-', "_")
-    }
-}
-
-/// The services that AWS's agreement covers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Eligible {
-    /// Where AWS lists them.
-    pub source: String,
-    /// The day that this list is of.
-    pub date: String,
+/// The services that AWS's agreement covers. Where the list is from and of which day is for who reads the file.
+#[derive(Deserialize)]
+struct Eligible {
     /// Their names, by the prefix of their types in CloudFormation.
-    pub services: BTreeMap<String, String>,
+    services: BTreeMap<String, String>,
 }
 
 const FILES: [(&str, &str); 6] = [
@@ -116,10 +92,6 @@ const ELIGIBLE: (&str, &str) = ("data/eligible.yaml", include_str!("../data/elig
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     rules: BTreeMap<String, Rule>,
-    /// The list by which services are judged.
-    pub eligible: Eligible,
-    /// The rules of each kind of document, as one text of Guard.
-    guards: BTreeMap<Of, String>,
 }
 
 impl Catalogue {
@@ -128,26 +100,24 @@ impl Catalogue {
     /// # Errors
     /// Where a file of them is broken.
     pub fn embedded() -> Result<Self, Error> {
+        let (file, text) = ELIGIBLE;
+        let eligible: Eligible =
+            serde_yaml::from_str(text).map_err(|error| Error { file, cause: error.to_string() })?;
+        let services: Vec<String> = eligible.services.keys().map(|prefix| format!("/^{prefix}/")).collect();
+        let services = format!("[{}]", services.join(", "));
         let mut rules = BTreeMap::new();
         for (file, text) in FILES {
             let read: Vec<Rule> =
-                serde_yaml::from_str(text).map_err(|error| Error::Rules { file, cause: error.to_string() })?;
-            for rule in read {
+                serde_yaml::from_str(text).map_err(|error| Error { file, cause: error.to_string() })?;
+            for mut rule in read {
+                let broken = |cause| Error { file, cause: format!("{}: {cause}", rule.id) };
+                rule.clauses = guard::parse(&rule.guard.replace("%eligible", &services)).map_err(broken)?;
                 if let Some(twice) = rules.insert(rule.id.clone(), rule) {
-                    return Err(Error::Rules { file, cause: format!("{} stands twice", twice.id) });
+                    return Err(Error { file, cause: format!("{} stands twice", twice.id) });
                 }
             }
         }
-        let (file, text) = ELIGIBLE;
-        let eligible: Eligible =
-            serde_yaml::from_str(text).map_err(|error| Error::Rules { file, cause: error.to_string() })?;
-        let prefixes: Vec<String> = eligible.services.keys().map(|prefix| format!("/^{prefix}/")).collect();
-        let mut guards = BTreeMap::from([(Of::Stack, format!("let eligible = [{}]\n", prefixes.join(", ")))]);
-        for rule in rules.values() {
-            let text = guards.entry(rule.of).or_default();
-            text.push_str(&format!("rule {} {{\n{}}}\n", rule.guard_name(), rule.guard));
-        }
-        Ok(Self { rules, eligible, guards })
+        Ok(Self { rules })
     }
 
     /// The rules, by name.
@@ -158,10 +128,5 @@ impl Catalogue {
     /// The rule of that name.
     pub fn rule(&self, id: &str) -> Option<&Rule> {
         self.rules.get(id)
-    }
-
-    /// The rules of a kind of document, as Guard reads them.
-    pub(crate) fn guard(&self, of: Of) -> &str {
-        self.guards.get(&of).map_or("", String::as_str)
     }
 }

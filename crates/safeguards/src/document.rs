@@ -1,5 +1,6 @@
 //! What rules look at: everything that a site says and that is rendered of it, as JSON.
 use crate::catalogue::Of;
+use crate::prelude::*;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use incline_host::Host;

@@ -4,7 +4,7 @@ use crate::error::{Exit, Failure};
 use crate::{estate, safeguards, view};
 use incline_model::estate::Estate;
 use incline_model::site::Site;
-use incline_safeguards::{Assessment, Bearing, Catalogue, Finding};
+use incline_safeguards::{Assessment, Catalogue, Finding, Of};
 
 pub(crate) fn run(common: &Common, options: &Check) -> Result<Exit, Failure> {
     let catalogue = safeguards::catalogue()?;
@@ -13,8 +13,7 @@ pub(crate) fn run(common: &Common, options: &Check) -> Result<Exit, Failure> {
     }
     let checked = check(common, &catalogue)?;
     view::say(&checked.text)?;
-    let refused = checked.assessments.iter().flat_map(|assessment| &assessment.findings).any(Finding::refuses);
-    Ok(if refused { Exit::Failed } else { Exit::Done })
+    Ok(if checked.assessments.iter().any(Assessment::refuses) { Exit::Failed } else { Exit::Done })
 }
 
 /// What was checked, and how it stands.
@@ -37,17 +36,15 @@ fn check(common: &Common, catalogue: &Catalogue) -> Result<Checked, Failure> {
         return Ok(Checked { text, assessments: Vec::new() });
     }
     let estate = source.validate()?;
-    // What only rendering can tell: sizes of templates and of user data.
+    // What only rendering can tell: sizes of templates and of user data, and what safeguards say of it all.
     let templates = estate::templates(common)?;
-    let mut stacks = 0;
-    for site in estate.sites() {
-        if let Site::Aws(site) = site {
-            let desired = estate::desired(site, &estate, &templates)?;
-            stacks += desired.stacks.len();
-        }
+    let (mut stacks, mut assessments) = (0, Vec::new());
+    for site in estate.sites().filter(|site| matches!(site, Site::Aws(_)) || site.safeguards().is_some()) {
+        let documents = safeguards::documents(site, &estate, &templates)?;
+        stacks += documents.iter().filter(|document| document.of == Of::Stack).count();
+        assessments.extend(safeguards::assessment(catalogue, site, &documents));
     }
-    let assessments = safeguards::assessments(catalogue, &estate, &templates, &[])?;
-    let open = |finding: &Finding| !matches!(finding.bearing, Bearing::Excepted { .. });
+    let open = |finding: &Finding| !finding.is_excepted();
     let mut text = view::failure::snippets(&safeguards::faults(catalogue, &source, &assessments, open), &source.texts);
     text.push_str(&format!("{sites} sites are valid; {stacks} stacks render within AWS's limits.\n"));
     let rules = catalogue.rules().count();

@@ -2,7 +2,7 @@
 use super::{style, width};
 use crate::error::{Exit, Failure};
 use incline_model::fault::Fault;
-use incline_safeguards::{Assessment, Finding};
+use incline_safeguards::Assessment;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub(crate) fn faults_json(outcome: Result<Vec<Assessment>, Failure>) -> Result<E
         Err(Failure::Faults { faults, .. }) => (faults, Vec::new()),
         Err(other) => return Err(other),
     };
-    let refused = assessments.iter().flat_map(|assessment| &assessment.findings).any(Finding::refuses);
+    let refused = assessments.iter().any(Assessment::refuses);
     let list: Vec<_> = faults
         .iter()
         .map(|fault| {

@@ -1,6 +1,7 @@
 //! Safeguards, for people.
 use super::{count, style};
-use incline_safeguards::{Assessment, Bearing, Rule};
+use incline_safeguards::{Assessment, Rule};
+use std::collections::BTreeSet;
 
 /// All rules, a line each.
 pub(crate) fn list(rules: &[&Rule]) -> String {
@@ -24,10 +25,9 @@ pub(crate) fn whole(rule: &Rule) -> String {
 
 /// How a site stands, in one line.
 pub(crate) fn summary(assessment: &Assessment, rules: usize) -> String {
-    let excepted = |bearing: &Bearing| matches!(bearing, Bearing::Excepted { .. });
     let broken = |borne: bool| {
-        let findings = assessment.findings.iter().filter(|finding| excepted(&finding.bearing) == borne);
-        findings.map(|finding| &finding.rule).collect::<std::collections::BTreeSet<_>>().len()
+        let findings = assessment.findings.iter().filter(|finding| finding.is_excepted() == borne);
+        findings.map(|finding| &finding.rule).collect::<BTreeSet<_>>().len()
     };
     let idle = match assessment.idle.len() {
         0 => String::new(),
