@@ -1,32 +1,15 @@
 //! Safeguards as a user meets them: what holds a plan back, what lets it go on, and what is explained.
 use crate::support::*;
-use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-/// The example estate in a folder of its own, with a file of it changed.
-fn estate(file: &str, changes: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files(&root().join("inventories")) {
-        fs::write(folder.path().join(name), text).unwrap();
-    }
-    let path = folder.path().join(file);
-    let mut text = fs::read_to_string(&path).unwrap();
-    for (from, to) in changes {
-        assert!(text.contains(from), "{file} has no `{from}`");
-        text = text.replace(from, to);
-    }
-    fs::write(path, text).unwrap();
-    folder
-}
-
-fn incline(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_incline"));
-    command.arg("--inventories").arg(folder).args(arguments).env("NO_COLOR", "1").output().unwrap()
+/// Runs incline over the inventories of a folder.
+fn over(folder: &Path, arguments: &[&str]) -> Output {
+    incline(&[&["--inventories", folder.to_str().unwrap()], arguments].concat())
 }
 
 fn all(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    stdout(output) + &stderr(output)
 }
 
 const PROD: &str = "lakeside-prod.yaml";
@@ -40,7 +23,7 @@ fn exception(rule: &str, until: &str) -> String {
 
 #[test]
 fn the_example_estate_holds() {
-    let output = incline(&root().join("inventories"), &["check", "--json"]);
+    let output = incline(&["check", "--json"]);
     assert!(output.status.success(), "{}", all(&output));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let assessments = report["assessments"].as_array().unwrap();
@@ -59,8 +42,8 @@ fn the_example_estate_holds() {
 #[test]
 fn what_is_not_safe_is_refused_until_it_is_excepted_and_again_when_that_ends() {
     let plan = ["plan", "lakeside-prod", "--offline"];
-    let short = estate(PROD, &[SHORT_LOGS]);
-    let output = incline(short.path(), &plan);
+    let short = estate_with(PROD, &[SHORT_LOGS]);
+    let output = over(short.path(), &plan);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty(), "a site that is refused has no plan");
     let text = all(&output);
@@ -72,18 +55,18 @@ fn what_is_not_safe_is_refused_until_it_is_excepted_and_again_when_that_ends() {
     // The line that has a say in it is shown.
     assert!(text.contains("logs: {retention: 1y}"), "{text}");
 
-    let borne = estate(PROD, &[SHORT_LOGS, ("profile: hipaa", &exception("log-retention", "9999-12-31"))]);
-    let text = all(&incline(borne.path(), &plan));
+    let borne = estate_with(PROD, &[SHORT_LOGS, ("profile: hipaa", &exception("log-retention", "9999-12-31"))]);
+    let text = all(&over(borne.path(), &plan));
     assert!(
         text.contains("1 safeguard of high severity does not hold") && text.contains("log-bucket-retention"),
         "{text}"
     );
 
-    let over = estate(PROD, &[SHORT_LOGS, ("profile: hipaa", &exception("log-retention", "2026-01-31"))]);
-    let text = all(&incline(over.path(), &plan));
+    let ended = estate_with(PROD, &[SHORT_LOGS, ("profile: hipaa", &exception("log-retention", "2026-01-31"))]);
+    let text = all(&over(ended.path(), &plan));
     assert!(text.contains("2 safeguards") && text.contains("Its exception ended on 2026-01-31"), "{text}");
     // apply refuses as well, before it asks anybody.
-    let text = all(&incline(over.path(), &["apply", "lakeside-prod", "--yes"]));
+    let text = all(&over(ended.path(), &["apply", "lakeside-prod", "--yes"]));
     assert!(text.contains("2 safeguards of high severity do not hold, and nothing was done"), "{text}");
 }
 
@@ -100,8 +83,8 @@ fn what_a_person_typed_is_found_where_they_typed_it() {
         ),
     ];
     for (from, to, rule) in cases {
-        let folder = estate(PROD, &[(from, to)]);
-        let output = incline(folder.path(), &["check"]);
+        let folder = estate_with(PROD, &[(from, to)]);
+        let output = over(folder.path(), &["check"]);
         let text = all(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains(&format!("[{rule}, high")), "{rule}:\n{text}");
@@ -110,14 +93,14 @@ fn what_a_person_typed_is_found_where_they_typed_it() {
 
 #[test]
 fn an_exception_that_excepts_nothing_is_told() {
-    let folder = estate(PROD, &[("profile: hipaa", &exception("log-retention", "9999-12-31"))]);
-    let text = all(&incline(folder.path(), &["check"]));
+    let folder = estate_with(PROD, &[("profile: hipaa", &exception("log-retention", "9999-12-31"))]);
+    let text = all(&over(folder.path(), &["check"]));
     assert!(text.contains("1 exception excepts nothing"), "{text}");
 }
 
 #[test]
 fn rules_are_explained() {
-    let output = incline(&root().join("inventories"), &["explain", "--json"]);
+    let output = incline(&["explain", "--json"]);
     let rules: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert!(rules.len() >= 80, "{} rules", rules.len());
     for rule in &rules {
@@ -127,9 +110,9 @@ fn rules_are_explained() {
             assert!(known.iter().any(|section| paragraph.starts_with(section)), "{}: {paragraph}", rule["id"]);
         }
     }
-    let text = all(&incline(&root().join("inventories"), &["explain", "no-swap"]));
+    let text = all(&incline(&["explain", "no-swap"]));
     assert!(text.contains("164.312(a)(2)(iv)") && text.contains("to mend"), "{text}");
-    let output = incline(&root().join("inventories"), &["explain", "no-swop"]);
+    let output = incline(&["explain", "no-swop"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(all(&output).contains("did you mean `no-swap`?"), "{}", all(&output));
 }

@@ -40,15 +40,23 @@ pub fn succeed(arguments: &[&str]) -> String {
 
 /// A copy of the example estate in which `from` is replaced by `to`, once, in one file.
 pub fn changed_estate(file: &str, from: &str, to: &str) -> tempfile::TempDir {
+    estate_with(file, &[(from, to)])
+}
+
+/// The same, with several changes of the file.
+pub fn estate_with(file: &str, changes: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(inventories()).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
     }
     let path = folder.path().join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{file} does not hold {from:?}");
-    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{file} does not hold {from:?}");
+        text = text.replacen(from, to, 1);
+    }
+    std::fs::write(&path, text).unwrap();
     folder
 }
 

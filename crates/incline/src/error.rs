@@ -1,4 +1,5 @@
 //! What a command ends with: an exit code, or a failure with cause and hint.
+use crate::view::count;
 use incline_model::fault::Fault;
 use incline_model::scalar::Invalid;
 use std::collections::BTreeMap;
@@ -34,14 +35,14 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The input has faults, each at its place.
-    #[error("{} found", count(faults.len()))]
+    #[error("{} found", count(faults.len(), "fault"))]
     Faults {
         faults: Vec<Fault>,
         /// The texts of the files, for snippets.
         texts: BTreeMap<String, String>,
     },
     /// Safeguards of high severity do not hold, and nobody excepted them.
-    #[error("{} of high severity {} not hold, and nothing was done", safeguards(faults.len()), if faults.len() == 1 { "does" } else { "do" })]
+    #[error("{} of high severity {} not hold, and nothing was done", count(faults.len(), "safeguard"), if faults.len() == 1 { "does" } else { "do" })]
     Refused {
         /// One a safeguard and site.
         faults: Vec<Fault>,
@@ -87,14 +88,6 @@ pub(crate) enum Failure {
     Usage { cause: String, hint: String },
     #[error("{cause}")]
     Other { cause: String, hint: Option<String> },
-}
-
-fn safeguards(count: usize) -> String {
-    if count == 1 { "1 safeguard".to_owned() } else { format!("{count} safeguards") }
-}
-
-fn count(faults: usize) -> String {
-    if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
 }
 
 /// An argument that is none of the inventory's words is wrong usage, with the same message.
