@@ -292,7 +292,7 @@ fn no_request_is_lost_while_a_node_is_drained() {
 }
 
 /// A double, an inventory of a site behind it, and certificates.
-struct Lab {
+pub struct Lab {
     folder: tempfile::TempDir,
     units: Vec<(Child, u16)>,
 }
@@ -317,7 +317,7 @@ fn openssl(folder: &std::path::Path, arguments: &str) {
 
 impl Lab {
     /// So many units of one device, each with a certificate of the site's authority.
-    fn up(units: usize) -> Self {
+    pub fn up(units: usize) -> Self {
         Self::made(units, &[])
     }
 
@@ -347,38 +347,38 @@ impl Lab {
         lab
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn ca(&self) -> String {
+    pub fn ca(&self) -> String {
         format!("caFile: {}", self.path("ca.pem").display())
     }
 
-    fn inventory(&self, seed: usize, trust: &str, more: &str) {
+    pub fn inventory(&self, seed: usize, trust: &str, more: &str) {
         let units: Vec<String> =
             self.units.iter().enumerate().map(|(n, (_, port))| format!("bigip-{n}.localhost:{port}")).collect();
         std::fs::write(self.path("inventories/lab.yaml"), site("lab", seed, &units.join(", "), trust, more)).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incline"));
         command.arg("--inventories").arg(self.path("inventories")).args(arguments);
-        command.env("F5_PASSWORD", PASSWORD).env("NO_COLOR", "1");
+        command.env("F5_PASSWORD", PASSWORD).env("NO_COLOR", "1").env("INCLINE_AUDIT", self.path("audit.jsonl"));
         command
     }
 
-    fn incline(&self, arguments: &[&str]) -> Output {
+    pub fn incline(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// What incline says of the tenants: nobody answers for the hosts here.
-    fn told(&self, arguments: &[&str]) -> String {
+    pub fn told(&self, arguments: &[&str]) -> String {
         let output = self.incline(arguments);
         stdout(&output) + &stderr(&output)
     }
 
-    fn applied(&self) -> String {
+    pub fn applied(&self) -> String {
         let told = self.told(&["apply", "--yes", "--target", "lab/f5:*"]);
         assert!(!told.contains("failed") && !told.contains("error:"), "{told}");
         told
@@ -389,7 +389,7 @@ impl Lab {
     }
 
     /// What a test does to a unit.
-    fn test(&self, unit: usize, what: &str, body: &Value) -> Value {
+    pub fn test(&self, unit: usize, what: &str, body: &Value) -> Value {
         let url = format!("https://bigip-{unit}.localhost:{}/test/{what}", self.units[unit].1);
         let output = Command::new("curl")
             .args(["--silent", "--fail", "--insecure", "--data", &body.to_string(), &url])
@@ -421,7 +421,7 @@ impl Lab {
         assert_eq!(answer["results"][0]["code"], 200, "{answer}");
     }
 
-    fn faults(&self, faults: Value) {
+    pub fn faults(&self, faults: Value) {
         self.test(0, "faults", &faults);
     }
 }

@@ -3,6 +3,7 @@
 // A test that cannot go on says so by panicking; clippy sees helper functions as production code.
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
+mod audit;
 mod aws;
 mod cli;
 mod f5;

@@ -65,7 +65,8 @@ impl Aws {
         for file in ["lakeside-staging.yaml", "riverside-dc.yaml", "hillcrest-dc.yaml"] {
             std::fs::copy(inventories().join(file), aws.inventories().join(file)).unwrap();
         }
-        // The VPN's keys are there before anyone applies.
+        // The VPN's keys are there before anyone applies, and so is the bucket that keeps copies of the audit trail.
+        aws.s3("PUT", "hospital-audit-copies", &["x-amz-bucket-object-lock-enabled: true"]);
         for gateway in ["riverside-dc", "hillcrest-dc"] {
             let body = format!(
                 r#"{{"Name":"vpn/{gateway}","SecretString":"{{\"tunnel1\":\"{VPN_KEY}\",\"tunnel2\":\"{VPN_KEY}\"}}"}}"#
@@ -166,6 +167,7 @@ impl Aws {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("NO_COLOR", "1")
+            .env("INCLINE_AUDIT", self.folder.path().join("audit.jsonl"))
             .env("AWS_ENDPOINT_URL", &self.through)
             .env("AWS_ACCESS_KEY_ID", ACCOUNT)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
@@ -204,6 +206,14 @@ impl Aws {
     fn json(&self, service: &str, account: &str, target: &str, body: &str) -> String {
         let target = format!("x-amz-target: {target}");
         self.by_hand(service, account, &["-H", &target, "-H", "content-type: application/x-amz-json-1.1", "-d", body])
+    }
+
+    /// A request of S3, past incline.
+    fn s3(&self, method: &str, path: &str, headers: &[&str]) -> String {
+        let path = format!("/{path}");
+        let mut arguments = vec!["-X", method, "--request-target", &path];
+        arguments.extend(headers.iter().flat_map(|header| ["-H", header]));
+        self.by_hand("s3", "210987654321", &arguments)
     }
 
     fn by_hand(&self, service: &str, account: &str, arguments: &[&str]) -> String {

@@ -1,6 +1,7 @@
 //! Hosts for real: OpenSSH, systemd, Debian's tools and a bare busybox, in network namespaces that each test makes and ends
 //! (`testbed/hosts/lab.sh`). Where the machine lets nobody make them, `cargo xtask test` has left a note, and these tests
 //! say so.
+mod audit;
 mod cluster;
 mod execs;
 mod faults;
@@ -140,7 +141,7 @@ impl Lab {
     fn incline_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_incline"));
         command.arg("--inventories").arg(self.path("inventories")).arg("--templates").arg(self.path("templates"));
-        command.args(arguments);
+        command.args(arguments).env("INCLINE_AUDIT", self.path("home/audit.jsonl"));
         command
     }
 

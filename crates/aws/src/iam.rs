@@ -83,6 +83,11 @@ pub fn policies(site: &Aws, desired: &Desired, rights: Rights) -> Result<Vec<Val
             statement
         })
         .collect();
+    let mut copies = vec!["s3:GetObject", "s3:ListBucket"];
+    if rights == Rights::Apply {
+        copies.extend(["s3:PutObject", "s3:PutObjectRetention"]);
+    }
+    found.push(json!({ "Sid": "auditcopies", "Effect": "Allow", "Action": copies, "Resource": audit_bucket(site) }));
     let secrets = vpn_secrets(site);
     if rights == Rights::Apply && !secrets.is_empty() {
         found.push(json!({ "Sid": "vpnkeys", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets }));
@@ -202,6 +207,15 @@ fn names(site: &Aws, service: &str) -> Option<Vec<String>> {
         "secretsmanager" => vec![here("secretsmanager", format!("secret:{name}/*"))],
         _ => return None,
     })
+}
+
+/// Where copies of the audit trail lie.
+fn audit_bucket(site: &Aws) -> [String; 2] {
+    let typed = site.typed();
+    let named = typed.safeguards.as_ref().and_then(|safeguards| safeguards.audit_copies.as_ref());
+    let bucket =
+        named.map_or_else(|| format!("incline-{}-{}-*", typed.name, typed.account), |copies| copies.bucket.to_string());
+    [format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/audit/*")]
 }
 
 /// The secrets that hold the VPN's keys, which CloudFormation reads with the caller's rights.

@@ -4,6 +4,7 @@
 //! What may not live here: decisions. Written to the API references; no type of AWS's own crates in its public face.
 mod artifacts;
 mod changeset;
+mod copies;
 mod drift;
 mod error;
 mod follow;

@@ -125,7 +125,7 @@ async fn step<S: System>(step: &Step, system: &S, say: &Say) -> Outcome {
     if before.is != step.expectation {
         return Outcome::Failed(stale(step, &before.is));
     }
-    say.event(Event::Started { target: step.target.clone(), verb: step.verb, resources: step.changes.len() });
+    say.event(Event::started(step));
     match system.apply(step, say).await {
         Ok(()) => {}
         Err(Ended::Failed(trouble)) => return Outcome::Failed(trouble),

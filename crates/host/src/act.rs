@@ -37,6 +37,13 @@ pub(crate) struct Act<'a> {
     pub(crate) local: &'a BTreeMap<String, u64>,
 }
 
+impl<'a> Act<'a> {
+    /// A program that does nothing yet.
+    pub(crate) fn new(secrets: &'a Secrets, local: &'a BTreeMap<String, u64>) -> Self {
+        Self { text: String::new(), payloads: Vec::new(), folders: BTreeSet::new(), secrets, ticket: None, local }
+    }
+}
+
 impl Act<'_> {
     /// A line of shell text: a function of the library or a builtin, and its words.
     pub(crate) fn call(&mut self, function: &'static str, words: &[&str]) {

@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 mod act;
+mod anchor;
 mod ask;
 mod clevis;
 mod frame;
@@ -24,6 +25,7 @@ mod ticket;
 mod words;
 
 pub use act::Payload;
+pub use anchor::Anchor;
 pub use ask::{Answers, Asks};
 pub use frame::Garbled;
 pub use host::{Entry, Host, Marked, Membership, Seen, Sighting, View};

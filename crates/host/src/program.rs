@@ -88,7 +88,7 @@ pub fn change(
 ) -> Result<Change, String> {
     let old = host.mark(site).read(seen)?;
     let (before, after) = host.stage_marks(stage, &old, view);
-    let mut act = Act { text: String::new(), payloads: Vec::new(), folders: BTreeSet::new(), secrets, ticket, local };
+    let mut act = Act { ticket, ..Act::new(secrets, local) };
     let mut items = Vec::new();
     mark(&mut act, old.with(stage.name(), before));
     let mut due: BTreeSet<String> = view.pending.iter().cloned().collect();

@@ -28,14 +28,7 @@ impl Restore {
     /// The change that does it.
     pub fn change(self) -> Change {
         let (secrets, local) = (Secrets::new(), BTreeMap::new());
-        let mut act = Act {
-            text: String::new(),
-            payloads: Vec::new(),
-            folders: BTreeSet::new(),
-            secrets: &secrets,
-            ticket: None,
-            local: &local,
-        };
+        let mut act = Act::new(&secrets, &local);
         act.library(include_str!("restore.sh"));
         let item = match self {
             Self::Unpack { identity, snapshot } => {

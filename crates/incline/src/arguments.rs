@@ -25,6 +25,9 @@ pub(crate) struct Common {
     /// Folder whose stacks/, nodes/, hosts/ and ignition/ files are used instead of incline's own of the same name
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) templates: Option<PathBuf>,
+    /// File of the audit trail, which what changes something, and drift, is added to; default: incline/audit.jsonl in the user's state folder
+    #[arg(long, global = true, value_name = "FILE", env = "INCLINE_AUDIT")]
+    pub(crate) audit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -33,8 +36,10 @@ pub(crate) enum Command {
     Check(Check),
     Explain(Explain),
     Plan(Plan),
+    Approve(Approve),
     Apply(Apply),
     Drift(Drift),
+    Audit(Audit),
     Trust(Trust),
     Nodes(Nodes),
     Destroy(Destroy),
@@ -192,6 +197,49 @@ pub(crate) struct Apply {
     pub(crate) bootstrap: Bootstrap,
     #[command(flatten)]
     pub(crate) run: Run,
+}
+
+/// Approve a plan that `incline plan --out` saved: sign it with an SSH key of yours that its sites' inventories name
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    /// The plan
+    pub(crate) plan: PathBuf,
+    /// The private key; default: the one that the SSH agent holds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// Say who changed what, and whether the record of that is whole
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) what: OnAudit,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnAudit {
+    /// Say whether the trail is whole: nothing edited, taken out, put in or cut off
+    Verify {
+        /// Sites whose copies of the trail's end are asked for; default: none
+        sites: Vec<String>,
+        /// Print what was found as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List who did what, and how it ended
+    Show {
+        /// Only what was done to this site
+        site: Option<String>,
+        /// All that one command did, by the number that the list gives it
+        #[arg(long, value_name = "NUMBER", conflicts_with = "site")]
+        run: Option<u64>,
+        /// Print the records themselves, one a line
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Say what no longer holds, without changing anything

@@ -1,8 +1,10 @@
 //! A plan and a system → what is seen while it is carried out, and how it ended. What `apply` and `destroy` share.
+use crate::audit::{Audited, Intent, Run};
 use crate::error::{Exit, Failure};
 use crate::hosts::OnPremises;
 use crate::live::Live;
 use crate::view;
+use incline_audit::Trail;
 use incline_aws::Stacks;
 use incline_exec::{Ended, Lane, Look, Say, Stop, System};
 use incline_model::event::Trouble;
@@ -90,28 +92,40 @@ impl System for OnPremises<'_> {
     }
 }
 
-/// Carries a plan out, shows what happens, and says how it ended.
-pub(crate) async fn carry_out(system: &impl System, plan: &Plan, json: bool, stop: &Stop) -> Result<Exit, Failure> {
+/// Carries a plan out, writes down and shows what happens, and says how it ended.
+pub(crate) async fn carry_out(
+    system: &impl System,
+    plan: &Plan,
+    trail: &Trail,
+    intent: &Intent<'_>,
+    json: bool,
+    stop: &Stop,
+) -> Result<Exit, Failure> {
+    let written = Run::of_plan(trail, intent, plan)?;
     let (say, mut hear) = Say::new();
     let mut screen = view::run::Screen::of(plan, json);
     let watch = async {
         while let Some(event) = hear.recv().await {
+            written.heard(&event);
             screen.show(&event);
         }
         screen.close();
     };
     let run = async {
-        let report = incline_exec::run(&plan.sites, system, stop, &say).await;
+        let system = Audited { system, run: &written };
+        let report = incline_exec::run(&plan.sites, &system, stop, &say).await;
         drop(say);
         report
     };
     let (report, ()) = tokio::join!(run, watch);
+    let recorded = written.end(report.is_success(), None).await;
     if json {
         let line = serde_json::json!({ "event": "report", "format": incline_model::event::FORMAT, "success": report.is_success(), "outcomes": report.outcomes });
         view::say(&format!("{line}\n"))?;
     } else {
         view::say(&view::run::report(&report, plan))?;
     }
+    recorded?;
     Ok(if report.is_success() { Exit::Done } else { Exit::Failed })
 }
 

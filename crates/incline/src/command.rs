@@ -1,5 +1,7 @@
 //! One file a command: read, ask the crates that know, hand the answer to a view.
 pub(crate) mod apply;
+pub(crate) mod approve;
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod destroy;
 pub(crate) mod drift;

@@ -49,6 +49,9 @@ pub(crate) enum Failure {
         /// The texts of the files, for snippets.
         texts: BTreeMap<String, String>,
     },
+    /// Nothing can be written down, or what was is not to be trusted.
+    #[error("nothing was changed without its record in the audit trail")]
+    Audit(#[source] incline_audit::Error),
     #[error("cannot judge by the safeguards")]
     Safeguards(#[source] incline_safeguards::Error),
     #[error("cannot {verb} {}", path.display())]
@@ -123,6 +126,10 @@ impl Failure {
             }
             Self::Refused { .. } => Some(
                 "make it hold, or except it in the inventory, with who approved it and until when; `incline explain RULE` says more"
+                    .to_owned(),
+            ),
+            Self::Audit(_) => Some(
+                "`incline audit verify` says what is wrong with the trail; `--audit FILE` begins another one, which the next audit will ask about"
                     .to_owned(),
             ),
             Self::Safeguards(_) | Self::Faults { .. } | Self::File { .. } | Self::Render { .. } => None,

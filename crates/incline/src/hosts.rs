@@ -1,6 +1,7 @@
 //! Asking what stands on premises, hosts and BIG-IPs: the ways to them, the secrets that they need, looking at what is there.
 use crate::error::Failure;
 use crate::view;
+use incline_audit::Person;
 use incline_f5::{Device, Tenants};
 use incline_host::{Host, Secret, Secrets, Sighting};
 use incline_model::drift::SiteDrift;
@@ -184,11 +185,8 @@ fn who(doing: Doing) -> String {
         Doing::Nothing => "",
         Doing::Work(command) => command,
     };
-    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let since = humantime::format_rfc3339_seconds(SystemTime::now());
-    let user = user.unwrap_or_else(|| "somebody".to_owned());
-    format!("incline {doing} of {user}@{} ({}) since {since}", machine.trim(), std::process::id())
+    format!("incline {doing} of {} since {since}", Person::here())
 }
 
 /// Finds the secrets that are needed, each once.

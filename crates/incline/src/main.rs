@@ -1,6 +1,8 @@
 //! The command `incline`: arguments, one file a command, views, hints, exit codes. No logic lives here, and nobody else
 //! speaks to the user.
+mod approvals;
 mod arguments;
+mod audit;
 mod carry_out;
 mod command;
 mod error;
@@ -44,8 +46,10 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Check(options) => command::check::run(common, options),
         Command::Explain(options) => command::explain::run(options),
         Command::Plan(options) => command::plan::run(common, options),
+        Command::Approve(options) => command::approve::run(common, options),
         Command::Apply(options) => command::apply::run(common, options),
         Command::Drift(options) => command::drift::run(common, options),
+        Command::Audit(options) => command::audit::run(common, options),
         Command::Trust(options) => command::trust::run(common, options),
         Command::Nodes(options) => command::nodes::run(common, options),
         Command::Destroy(options) => command::destroy::run(common, options),

@@ -1,5 +1,6 @@
 //! What the user reads. Results go to stdout, diagnostics to stderr; colours only to a terminal that wants them.
 pub(crate) mod ask;
+pub(crate) mod audit;
 pub(crate) mod dot;
 pub(crate) mod drift;
 pub(crate) mod failure;
@@ -21,6 +22,11 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::file("write", "stdout")(error)),
         _ => Ok(()),
     }
+}
+
+/// Tells of something that went wrong and holds nothing up.
+pub(crate) fn warn(text: &str) {
+    anstream::eprintln!("{}{text}", style::yellow("warning: "));
 }
 
 /// The terminal's width in columns; 100 where there is none.

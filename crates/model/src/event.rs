@@ -1,5 +1,5 @@
 //! What execution says, and nothing else does: screen, JSON lines, audit log and report read the same events.
-use crate::plan::Verb;
+use crate::plan::{Step, Verb};
 use crate::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// That a step begins.
+    pub fn started(step: &Step) -> Self {
+        Self::Started { target: step.target.clone(), verb: step.verb, resources: step.changes.len() }
+    }
+
     /// The target that it is about.
     pub fn target(&self) -> &str {
         match self {

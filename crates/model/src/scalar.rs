@@ -96,6 +96,13 @@ macro_rules! text_form {
     };
 }
 
+impl PublicKey {
+    /// The kind and the key.
+    pub fn without_comment(&self) -> &str {
+        self.0.match_indices(' ').nth(1).map_or(self.as_str(), |(end, _)| self.0.get(..end).unwrap_or_default())
+    }
+}
+
 fn label(text: &str, longest: usize) -> Result<(), Invalid> {
     let fits = (1..=longest).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -183,6 +190,17 @@ words! {
                 && part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.ends_with(|c: char| c.is_ascii_alphanumeric())
         });
         if fits { Ok(()) } else { no(format!("`{text}` is not a repository name"), "lower-case words joined by `/`, as in `radiology/viewer`") }
+    }
+    /// The name of an S3 bucket (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html), without dots: they
+    /// do not go with TLS.
+    BucketName "incline-bucket-name" "hospital-audit-copies" |text| {
+        let fits = (3..=63).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        if fits { Ok(()) } else {
+            no(format!("`{text}` is not a bucket's name"), "3 to 63 lower-case letters, digits and dashes, with no dash at either end")
+        }
     }
     /// The name of a secret in AWS Secrets Manager.
     SecretName "incline-secret-name" "vpn/riverside-dc" |text| {

@@ -125,6 +125,40 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Reports what does not hold in what a site says about its safeguards.
+    pub(crate) fn safeguards(&mut self, safeguards: Option<&Safeguards>) {
+        let Some(approvals) = safeguards.and_then(|safeguards| safeguards.approvals.as_ref()) else { return };
+        let path = Path::root().at("safeguards").at("approvals");
+        let approvers = path.at("approvers");
+        let each = || approvals.approvers.iter().enumerate();
+        self.unique("the approver", each().map(|(i, one)| (approvers.at(i).at("user"), one.user.as_str())));
+        self.unique("the key", each().map(|(i, one)| (approvers.at(i).at("key"), one.key.without_comment())));
+        for (index, approver) in each() {
+            if !["ssh-ed25519 ", "sk-ssh-ed25519@openssh.com "]
+                .iter()
+                .any(|kind| approver.key.as_str().starts_with(kind))
+            {
+                self.fault(
+                    &approvers.at(index).at("key"),
+                    "plans are approved by Ed25519 keys",
+                    "`ssh-keygen -t ed25519`, or `-t ed25519-sk` for a hardware token".to_owned(),
+                );
+            }
+        }
+        // Whoever applies may be one of them, and does not count.
+        if approvals.approvers.len() <= usize::from(approvals.needed) {
+            self.fault(
+                &approvers,
+                format!(
+                    "{} must approve beside who applies, and only {} may",
+                    approvals.needed,
+                    approvals.approvers.len()
+                ),
+                "name one more than are needed, so that each of them can apply".to_owned(),
+            );
+        }
+    }
+
     /// Reports a Kubernetes version that incline does not know how to set up, and pod and service networks of odd size.
     pub(crate) fn kubernetes(&mut self, kubernetes: &crate::inventory::Kubernetes, nodes: u64) {
         let path = Path::root().at("kubernetes");

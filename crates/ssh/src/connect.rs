@@ -6,7 +6,7 @@ use crate::trust::{Judge, Trust, Verdict};
 use russh::client::{AuthResult, Config, Handle, connect_stream};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::key::PrivateKeyWithHashAlg;
-use russh::keys::{Algorithm, HashAlg};
+use russh::keys::{Algorithm, HashAlg, PublicKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub struct Connections {
     config: Arc<Config>,
     keys: Keys,
     jumps: Mutex<BTreeMap<Vec<Hop>, Arc<OnceCell<Connection>>>>,
+    /// The fingerprints (SHA-256) of the keys that hosts let somebody in by.
+    let_in: Mutex<BTreeMap<String, String>>,
 }
 
 impl Connections {
@@ -44,7 +46,7 @@ impl Connections {
             nodelay: true,
             ..Config::default()
         };
-        Self { config: Arc::new(config), keys, jumps: Mutex::new(BTreeMap::new()) }
+        Self { config: Arc::new(config), keys, jumps: Mutex::default(), let_in: Mutex::default() }
     }
 
     /// A connection to a host.
@@ -160,7 +162,10 @@ impl Connections {
                     }));
                 }
             };
-            self.authenticate(hop, &mut handle).await?;
+            let key = self.authenticate(hop, &mut handle).await?;
+            if let Ok(mut let_in) = self.let_in.lock() {
+                let_in.insert(hop.name(), key);
+            }
             Ok(Arc::new(handle))
         };
         match tokio::time::timeout(LOGIN, work).await {
@@ -169,31 +174,40 @@ impl Connections {
         }
     }
 
-    async fn authenticate(&self, hop: &Hop, handle: &mut Handle<Judge>) -> Result<(), Error> {
+    /// Logs in, and gives the fingerprint of the key that did it.
+    async fn authenticate(&self, hop: &Hop, handle: &mut Handle<Judge>) -> Result<String, Error> {
         let mut tried = Vec::new();
+        let fingerprint = |key: &PublicKey| key.fingerprint(HashAlg::Sha256).to_string();
         let lost = |error: russh::Error| unreachable(hop, format!("the connection broke at login: {error}"), true);
         match &hop.key {
             Some(path) => {
                 let Identity { key, certificate } = self.keys.load(path).await?;
+                let print = fingerprint(key.public_key());
                 if let Some(certificate) = certificate {
                     tried.push(format!("the certificate of {}", path.display()));
                     if is_in(
                         &handle.authenticate_openssh_cert(&hop.user, key.clone(), certificate).await.map_err(lost)?,
                     ) {
-                        return Ok(());
+                        return Ok(print);
                     }
                 }
                 let hash = rsa_hash(handle, &key.algorithm()).await.map_err(lost)?;
                 tried.push(format!("the key {}", path.display()));
                 let key = PrivateKeyWithHashAlg::new(key, hash);
                 if is_in(&handle.authenticate_publickey(&hop.user, key).await.map_err(lost)?) {
-                    return Ok(());
+                    return Ok(print);
                 }
             }
             None => {
                 let mut agent = agent().await?;
                 let broken = |why: String| Error::NoKey(format!("the agent does not answer: {why}"));
                 for identity in agent.request_identities().await.map_err(|error| broken(error.to_string()))? {
+                    let print = match &identity {
+                        AgentIdentity::PublicKey { key, .. } => fingerprint(key),
+                        AgentIdentity::Certificate { certificate, .. } => {
+                            certificate.public_key().fingerprint(HashAlg::Sha256).to_string()
+                        }
+                    };
                     let outcome = match identity {
                         AgentIdentity::PublicKey { key, comment } => {
                             let hash = rsa_hash(handle, &key.algorithm()).await.map_err(lost)?;
@@ -206,7 +220,7 @@ impl Connections {
                         }
                     };
                     if outcome.as_ref().is_ok_and(is_in) {
-                        return Ok(());
+                        return Ok(print);
                     }
                 }
                 if tried.is_empty() {
@@ -215,6 +229,11 @@ impl Connections {
             }
         }
         Err(Error::NotLetIn { hop: hop.name(), user: hop.user.clone(), tried })
+    }
+
+    /// The fingerprint of the key by which a host let somebody in.
+    pub(crate) fn key_of(&self, hop: &Hop) -> Option<String> {
+        self.let_in.lock().ok()?.get(&hop.name()).cloned()
     }
 
     /// The fingerprint of the key that a host shows; nothing is believed, and nobody logs in.

@@ -13,7 +13,7 @@ use incline_model::desired::Stage;
 use incline_model::event::{Event, Trouble};
 use incline_model::inventory::SecretSource;
 use incline_model::plan::{Expectation, Step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A host of a site: what it must be, and the way to it.
@@ -103,7 +103,7 @@ impl Hosts {
     pub async fn observe(&self, told: impl Fn(&Sighting) + Sync) -> BTreeMap<(String, String), Sighting> {
         let told = &told;
         let looks = self.parts.iter().map(|(key, part)| async move {
-            let sighting = match self.sight(part).await {
+            let sighting = match self.sight(part, part.host.asks(&part.site)).await {
                 Ok(Heard::Asked(answers)) => Sighting::Seen(answers),
                 Ok(Heard::Busy(who)) => Sighting::Busy(who),
                 Ok(Heard::Refused(why)) => Sighting::Unreachable { why, hint: None },
@@ -116,12 +116,32 @@ impl Hosts {
         stream::iter(looks).buffer_unordered(self.width).collect().await
     }
 
-    async fn sight(&self, part: &Part) -> Result<Heard, Error> {
+    async fn sight(&self, part: &Part, asks: Asks) -> Result<Heard, Error> {
         let nonce = nonce();
-        let asks = part.host.asks(&part.site);
         let program = incline_host::look(&nonce, &self.who, &asks);
         let connection = self.connection(part).await?;
         look(&connection, &part.route, &self.secrets, &nonce, &program, asks).await
+    }
+
+    /// Asks a host something beside its items.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn ask(&self, site: &str, host: &str, asks: Asks) -> Result<Box<Answers>, Trouble> {
+        let part = self.part(site, host)?;
+        asked(self.sight(part, asks).await?)
+    }
+
+    /// The fingerprints (SHA-256) of the keys by which a site's hosts, and those on the way to them, let somebody in.
+    pub fn keys_of(&self, site: &str) -> BTreeSet<String> {
+        let parts = self.parts.values().filter(|part| part.site == site);
+        let hops = parts.flat_map(|part| part.route.jump.iter().chain([&part.route.host]));
+        hops.filter_map(|hop| self.connections.key_of(hop)).collect()
+    }
+
+    fn part(&self, site: &str, host: &str) -> Result<&Part, Trouble> {
+        let part = self.parts.get(&(site.to_owned(), host.to_owned()));
+        part.ok_or_else(|| Trouble::new(format!("there is no host {site}/{host}")))
     }
 
     /// The fingerprint of each host's key, unbelieved.
@@ -167,12 +187,8 @@ impl Hosts {
         let connection = self.connection(part).await?;
         let conversation = Conversation::new(&nonce, asks);
         let mut talk = Talk::start(&connection, &part.route, &self.secrets, &program, true, conversation).await?;
-        match talk.hear().await? {
-            Heard::Asked(answers) => Ok((talk, answers)),
-            Heard::Busy(who) => Err(busy(&who)),
-            Heard::Refused(why) => Err(Trouble::new(why)),
-            _ => Err(Trouble::new("the host said nothing of what it is")),
-        }
+        let answers = asked(talk.hear().await?)?;
+        Ok((talk, answers))
     }
 }
 
@@ -217,9 +233,7 @@ impl Hosts {
     /// # Errors
     /// The host does not answer, somebody else is at work on it, or the change failed.
     pub async fn change(&self, site: &str, host: &str, change: Change) -> Result<(), Trouble> {
-        let key = (site.to_owned(), host.to_owned());
-        let part = self.parts.get(&key).ok_or_else(|| Trouble::new("there is no such host"))?;
-        let (mut talk, _) = self.lock(part, Asks::default()).await?;
+        let (mut talk, _) = self.lock(self.part(site, host)?, Asks::default()).await?;
         match talk.change(change, |_| {}).await? {
             Heard::Asked(_) => Ok(()),
             Heard::Failed(_, why) => {
@@ -228,6 +242,16 @@ impl Hosts {
             }
             _ => Err(Trouble::new("the host did not say how it ended")),
         }
+    }
+}
+
+/// What a host answered that was asked.
+fn asked(heard: Heard) -> Result<Box<Answers>, Trouble> {
+    match heard {
+        Heard::Asked(answers) => Ok(answers),
+        Heard::Busy(who) => Err(busy(&who)),
+        Heard::Refused(why) => Err(Trouble::new(why)),
+        _ => Err(Trouble::new("the host said nothing of what it is")),
     }
 }
 

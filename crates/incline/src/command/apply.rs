@@ -1,5 +1,7 @@
 //! `incline apply`
+use crate::approvals;
 use crate::arguments::{Apply as Options, Common};
+use crate::audit::{self, Entered, Intent};
 use crate::carry_out::{Systems, carry_out, listen, settled};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
@@ -9,9 +11,8 @@ use crate::{estate, safeguards, view};
 use incline_aws::{Journal, Mode};
 use incline_model::desired::Parameter;
 use incline_model::inventory::aws::matches;
-use incline_model::plan::{Blocked, Change, FORMAT, Plan, Reason, SitePlan, Step, Verb, is_on_premises};
+use incline_model::plan::{Blocked, Change, Plan, Reason, SitePlan, Step, Verb, is_on_premises};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     live::block_on(work(common, options))
@@ -23,15 +24,17 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
     let table = table()?;
-    let saved = options.plan.as_deref().map(read).transpose()?;
-    let names = match &saved {
+    let trail = audit::trail(common)?;
+    let saved = options.plan.as_deref().map(approvals::Saved::read).transpose()?;
+    let saved_plan = saved.as_ref().map(|saved| &saved.plan);
+    let names = match saved_plan {
         Some(plan) => plan.sites.iter().map(|site| site.site.clone()).collect(),
         None => options.sites.clone(),
     };
     let sites = live::chosen(&estate, &names)?;
     safeguards::gate(&source, &estate, &templates, &names)?;
     let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(Mode::Act)).await?;
-    let api = match &saved {
+    let api = match saved_plan {
         Some(saved) => api_of(saved),
         None => options.bootstrap.api(),
     };
@@ -58,12 +61,12 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         let changes = plan.sites.iter().flat_map(|site| &site.steps).flat_map(|step| &step.changes);
         changes.into_iter().any(|change| change.reason == Reason::Drifted)
     };
-    if options.mend_drift || saved.as_ref().is_some_and(drifted) {
+    if options.mend_drift || saved_plan.is_some_and(drifted) {
         live.mend_drift(&sites.aws, &mut plan).await;
     }
     onprem.observe(options.run.json).await;
     take_in(&mut plan, &onprem, api, &templates, &digests, &lock);
-    if let Some(saved) = &saved {
+    if let Some(saved) = saved_plan {
         still_holds(saved, &plan)?;
     }
     if !options.target.is_empty() {
@@ -81,6 +84,8 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
             hint: Some(blocked.hint.clone()),
         });
     }
+    let entered = Entered { live: Some(&live), onprem: Some(&onprem) };
+    let approvals = approvals::of(&estate, entered, &plan, saved.as_ref())?;
     // A saved plan was looked at when it was made.
     if !plan.is_empty() && saved.is_none() && !options.run.yes {
         if !view::ask::is_possible() {
@@ -104,7 +109,9 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Ok(missed);
     }
     let system = Systems { stacks: live.system(&table, options.run.parallel, stop.clone()), onprem: &onprem };
-    let exit = carry_out(&system, &plan, options.run.json, &stop).await;
+    let saved = saved.map(|saved| saved.digest());
+    let intent = Intent { saved, approvals, ..Intent::new("apply", &estate, entered) };
+    let exit = carry_out(&system, &plan, &trail, &intent, options.run.json, &stop).await;
     onprem.tenants.close().await;
     let exit = exit?;
     if !left_out.is_empty() && !options.run.json {
@@ -112,19 +119,6 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         view::say(&format!("Left out: {}.\n", targets.join(", ")))?;
     }
     Ok(if exit == Exit::Done { missed } else { exit })
-}
-
-fn read(path: &Path) -> Result<Plan, Failure> {
-    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
-    let broken = |why: String| Failure::Other {
-        cause: format!("{} is no plan that this incline made: {why}", path.display()),
-        hint: Some("make it anew with `incline plan --out`".to_owned()),
-    };
-    let plan: Plan = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
-    if plan.format != FORMAT {
-        return Err(broken(format!("its format is {}, and this incline's is {FORMAT}", plan.format)));
-    }
-    Ok(plan)
 }
 
 /// Whether a saved plan may still be carried out: the same inputs, and of what was seen then nothing has moved but by

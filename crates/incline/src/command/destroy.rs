@@ -1,11 +1,14 @@
 //! `incline destroy`
+use crate::approvals;
 use crate::arguments::{Common, Destroy as Options};
+use crate::audit::{self, Entered, Intent};
 use crate::carry_out::{carry_out, listen, settled};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
 use crate::planner::{nothing, place, table};
 use crate::{estate, view};
+use incline_audit::Trail;
 use incline_aws::{Journal, Mode};
 use incline_host::Sighting;
 use incline_model::estate::Estate;
@@ -22,14 +25,23 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = estate::read(common)?.validate()?;
     let templates = estate::templates(common)?;
-    match estate::select(&estate, std::slice::from_ref(&options.site))?.as_slice() {
-        [Site::Aws(site)] => in_aws(&estate, &templates, site, options).await,
-        [Site::OnPrem(site)] => on_premises(&templates, site, options).await,
+    let trail = audit::trail(common)?;
+    let sites = estate::select(&estate, std::slice::from_ref(&options.site))?;
+    sites.iter().try_for_each(|site| approvals::none_needed(site))?;
+    match sites.as_slice() {
+        [Site::Aws(site)] => in_aws(&estate, &templates, &trail, site, options).await,
+        [Site::OnPrem(site)] => on_premises(&estate, &templates, &trail, site, options).await,
         _ => Err(Failure::NoSite { name: options.site.clone(), hint: None }),
     }
 }
 
-async fn in_aws(estate: &Estate, templates: &Templates, site: &Aws, options: &Options) -> Result<Exit, Failure> {
+async fn in_aws(
+    estate: &Estate,
+    templates: &Templates,
+    trail: &Trail,
+    site: &Aws,
+    options: &Options,
+) -> Result<Exit, Failure> {
     let table = table()?;
     let name = options.site.clone();
     if site.typed().termination_protection {
@@ -102,11 +114,19 @@ async fn in_aws(estate: &Estate, templates: &Templates, site: &Aws, options: &Op
         return Ok(Exit::Done);
     }
     view::ask::confirmed(&name, options.confirm.as_deref(), "removes")?;
-    carry_out(&live.system(&table, options.parallel, stop.clone()), &plan, options.json, &stop).await
+    let system = live.system(&table, options.parallel, stop.clone());
+    let entered = Entered { live: Some(&live), onprem: None };
+    carry_out(&system, &plan, trail, &intent(estate, entered), options.json, &stop).await
 }
 
 /// Takes away what incline made on the hosts of a site. A disk that holds data is named, one way or the other.
-async fn on_premises(templates: &Templates, site: &OnPrem, options: &Options) -> Result<Exit, Failure> {
+async fn on_premises(
+    estate: &Estate,
+    templates: &Templates,
+    trail: &Trail,
+    site: &OnPrem,
+    options: &Options,
+) -> Result<Exit, Failure> {
     let name = &options.site;
     let wished = desired(site, templates, ApiBy::Balancer)?;
     let (released, retained) = (disks(site, &options.data)?, disks(site, &options.retain)?);
@@ -147,7 +167,8 @@ async fn on_premises(templates: &Templates, site: &OnPrem, options: &Options) ->
     let is_partial = plan.blocked().next().is_some();
     if !plan.is_empty() {
         view::ask::confirmed(name, options.confirm.as_deref(), "removes")?;
-        let exit = carry_out(&onprem, &plan, options.json, &stop).await;
+        let entered = Entered { live: None, onprem: Some(&onprem) };
+        let exit = carry_out(&onprem, &plan, trail, &intent(estate, entered), options.json, &stop).await;
         onprem.tenants.close().await;
         let exit = exit?;
         if exit != Exit::Done {
@@ -155,6 +176,10 @@ async fn on_premises(templates: &Templates, site: &OnPrem, options: &Options) ->
         }
     }
     Ok(if is_partial { Exit::Failed } else { Exit::Done })
+}
+
+fn intent<'a>(estate: &'a Estate, entered: Entered<'a>) -> Intent<'a> {
+    Intent::new("destroy", estate, entered)
 }
 
 /// The devices of disks that are named `HOST/DISK`, by host.

@@ -1,5 +1,6 @@
 //! `incline drift`
 use crate::arguments::{Common, Drift as Options};
+use crate::audit::{self, Entered};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
@@ -18,6 +19,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
     let table = table()?;
+    let trail = audit::trail(common)?;
     let sites = live::chosen(&estate, &options.sites)?;
     let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(Mode::Look)).await?;
     let wish = |site: &_| desired(site, &templates, options.bootstrap.api());
@@ -39,6 +41,8 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     found.extend(onprem.drift());
     found.sort_by(|a, b| a.site.cmp(&b.site));
     let drift = Drift { format: FORMAT, sites: found };
+    let entered = Entered { live: Some(&live), onprem: Some(&onprem) };
+    audit::looked(&trail, &estate, entered, &drift)?;
     if options.json {
         let text = serde_json::to_string_pretty(&drift);
         let text = text.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })?;

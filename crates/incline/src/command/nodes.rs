@@ -1,5 +1,6 @@
 //! `incline nodes`
 use crate::arguments::{Common, Nodes as Options};
+use crate::audit::{self, Entered, Intent, Run};
 use crate::error::{Exit, Failure};
 use crate::live::{self, Live};
 use crate::{estate, view};
@@ -24,15 +25,21 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Err(Failure::NoSite { name: options.site.clone(), hint: None });
     };
     let failed = |source| Failure::Look { site: options.site.clone(), source: Box::new(source) };
+    let trail = audit::trail(common)?;
+    let entered = Entered { live: Some(&live), onprem: None };
+    let intent = Intent::new("nodes", &estate, entered);
+    let written = |doing: String| Run::of_words(&trail, &intent, &options.site, [], vec![doing]);
     if let Some(pool) = &options.cancel {
         let (group, _) = self::pool(site, pool)?;
-        part.session.cancel_refresh(&group).await.map_err(failed)?;
+        let run = written(format!("cancel the instance refresh of {group}"))?;
+        run.around(async { part.session.cancel_refresh(&group).await.map_err(failed) }).await?;
         view::say(&format!("the instance refresh of {group} is being cancelled; nodes that were replaced stay\n"))?;
         return Ok(Exit::Done);
     }
     if let Some(pool) = &options.reset_size {
         let (group, size) = self::pool(site, pool)?;
-        part.session.set_size(&group, size).await.map_err(failed)?;
+        let run = written(format!("set {group} to {size}"))?;
+        run.around(async { part.session.set_size(&group, size).await.map_err(failed) }).await?;
         view::say(&format!("{group} is set to {}\n", view::count(usize::from(size), "node")))?;
         return Ok(Exit::Done);
     }

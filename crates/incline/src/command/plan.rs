@@ -1,12 +1,13 @@
 //! `incline plan`
 use crate::arguments::{Common, Plan as Options};
+use crate::audit::{self, Entered, Intent, Run};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
-use crate::planner::{Against, Planner, digests, table, take_in};
+use crate::planner::{self, Against, Planner, digests, table, take_in};
 use crate::{estate, safeguards, view};
 use incline_aws::{Journal, Mode};
-use incline_model::plan::{Plan, is_on_premises};
+use incline_model::plan::is_on_premises;
 use std::collections::BTreeMap;
 
 pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
@@ -49,7 +50,11 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
                 live.mend_drift(&sites.aws, &mut plan).await;
             }
             if options.change_sets {
-                judged = live.judge(&plan, &table, options.out.is_some()).await?;
+                let entered = Entered { live: Some(&live), onprem: None };
+                let intent = Intent { copied: false, ..Intent::new("plan --change-sets", &estate, entered) };
+                let trail = audit::trail(common)?;
+                let run = Run::of_plan(&trail, &intent, &plan)?;
+                judged = run.around(live.judge(&plan, &table, options.out.is_some())).await?;
             }
             Ok(plan)
         })?,
@@ -59,10 +64,10 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         take_in(&mut plan, &onprem, api, &templates, &digests, &lock);
     }
     if let Some(path) = &options.out {
-        std::fs::write(path, json(&plan)?).map_err(Failure::file("write", path))?;
+        std::fs::write(path, planner::json(&plan)?).map_err(Failure::file("write", path))?;
     }
     if options.json {
-        view::say(&json(&plan)?)?;
+        view::say(&planner::json(&plan)?)?;
     } else {
         view::say(&view::plan::text(&plan, options.full, view::width()))?;
         view::say(&view::plan::judged(&judged))?;
@@ -72,10 +77,4 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Ok(Exit::Failed);
     }
     Ok(if options.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
-}
-
-fn json(plan: &Plan) -> Result<String, Failure> {
-    serde_json::to_string_pretty(plan)
-        .map(|text| text + "\n")
-        .map_err(|error| Failure::Other { cause: format!("the plan cannot be written as JSON: {error}"), hint: None })
 }

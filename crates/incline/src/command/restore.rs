@@ -1,10 +1,11 @@
 //! `incline restore`
 use crate::arguments::{Common, Restore as Options};
+use crate::audit::{self, Entered, Intent, Run};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, FORKS, OnPremises, desired, secret};
 use crate::live;
 use crate::{estate, view};
-use incline_host::{Host, Restore, Sighting};
+use incline_host::{Host, Restore, Secret, Sighting};
 use incline_model::event::Trouble;
 use incline_model::inventory::SecretSource;
 use incline_model::site::OnPrem;
@@ -20,6 +21,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let templates = estate::templates(common)?;
     let site = live::on_premises(&estate, &options.site)?;
     let name = &options.site;
+    let trail = audit::trail(common)?;
     let members: Vec<&str> = site.control_plane().map(|host| host.name.as_str()).collect();
     let wish = |site: &OnPrem| {
         let hosts = desired(site, &templates, ApiBy::Balancer)?;
@@ -43,6 +45,24 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let is_member = is_member(&onprem, name, target);
     view::say(&text(target, &others, is_member, options))?;
     view::ask::confirmed(name, options.confirm.as_deref(), "gives up what has changed since the snapshot on")?;
+    let entered = Entered { live: None, onprem: Some(&onprem) };
+    let intent = Intent::new("restore", &estate, entered);
+    let doing = text(target, &others, is_member, options).lines().map(|line| line.trim().to_owned()).collect();
+    let run = Run::of_words(&trail, &intent, name, [target.to_owned()], doing)?;
+    run.around(change(&onprem, target, &others, is_member, identity, snapshot, options)).await
+}
+
+/// Carries it out.
+async fn change(
+    onprem: &OnPremises<'_>,
+    target: &str,
+    others: &[&str],
+    is_member: bool,
+    identity: Secret,
+    snapshot: Option<(String, u64)>,
+    options: &Options,
+) -> Result<Exit, Failure> {
+    let name = &options.site;
     let step = |host: &str, what: &str, done: Result<(), Trouble>| match done {
         Ok(()) => view::say(&format!("{host}: {what}\n")),
         Err(trouble) => Err(Failure::Other {
@@ -60,7 +80,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     step(target, "the snapshot can be read, and is whole", unpacked)?;
-    for host in &others {
+    for host in others {
         let left = onprem.hosts.change(name, host, Restore::Leave.change()).await;
         step(host, "it has left the control plane", left)?;
     }

@@ -1,5 +1,6 @@
 //! `incline trust`
 use crate::arguments::{Common, Trust as Options};
+use crate::audit::{self, Entered, Intent, Run};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live;
@@ -37,6 +38,7 @@ impl Shown<'_> {
 async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let source = estate::read(common)?;
     let texts = source.texts.clone();
+    let trail = audit::trail(common)?;
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
     let chosen = live::chosen(&estate, std::slice::from_ref(&options.site))?;
@@ -95,7 +97,10 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
                 return Err(Failure::Other { cause: "nothing was written".to_owned(), hint: None });
             }
         }
-        let file = pin(&texts, site, &new)?;
+        let intent = Intent::new("trust", &estate, Entered::default());
+        let doing = new.iter().map(|(host, key)| format!("pin {host} to {key}")).collect();
+        let file =
+            Run::of_words(&trail, &intent, &options.site, [], doing)?.around(async { pin(&texts, site, &new) }).await?;
         view::say(&format!("{} written into {file}\n", view::count(new.len(), "key")))?;
     }
     Ok(if missed { Exit::Failed } else { Exit::Done })

@@ -1,6 +1,6 @@
 //! What a site says about the safeguards that hold for it, and about those that do not.
 use crate::prelude::*;
-use crate::scalar::{Date, Line, Name};
+use crate::scalar::{BucketName, Date, Line, Name, PublicKey, UserName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,12 @@ pub struct Safeguards {
     /// On premises: what ships the hosts' records of logins and of sudo, and where to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_logs: Option<Line>,
+    /// In AWS: where copies of the audit trail are kept. Default: the site's own bucket, where they are not locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_copies: Option<AuditCopies>,
+    /// Who must approve a plan before it is carried out. Default: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
     /// Safeguards that do not hold, each for a reason and for a time.
     #[serde(default)]
     pub exceptions: Vec<Exception>,
@@ -37,6 +43,49 @@ pub struct Agreement {
     pub accepted: Date,
     /// Who accepted it.
     pub by: Line,
+}
+
+/// Copies of the audit trail that nobody can take back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AuditCopies {
+    /// A bucket in the site's region, with Object Lock; better of an account that who runs incline cannot enter otherwise.
+    pub bucket: BucketName,
+    /// For how many years nobody can remove a copy.
+    #[serde(default = "six_years")]
+    #[schemars(range(min = 1, max = 100))]
+    pub years: u8,
+}
+
+/// What 45 CFR 164.316(b)(2)(i) asks for.
+fn six_years() -> u8 {
+    6
+}
+
+/// Who must approve a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Approvals {
+    /// How many people must approve, beside who applies.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 2))]
+    pub needed: u8,
+    /// Who may.
+    pub approvers: Vec<Approver>,
+}
+
+fn one() -> u8 {
+    1
+}
+
+/// Somebody who may approve plans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Approver {
+    /// Their user name where incline runs, by which nobody approves what they apply themselves.
+    pub user: UserName,
+    /// Their SSH key: Ed25519.
+    pub key: PublicKey,
 }
 
 /// A safeguard that does not hold, and is borne.

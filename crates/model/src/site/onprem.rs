@@ -81,6 +81,7 @@ pub(crate) fn check(site: &OnPremSite, report: &mut Report<'_>) {
     networks.push((kubernetes.at("serviceCidr"), "the services' network".to_owned(), site.kubernetes.service_cidr));
     report.disjoint(&networks);
     report.kubernetes(&site.kubernetes, site.hosts.len() as u64);
+    report.safeguards(site.safeguards.as_ref());
 
     report.unique(
         "the host",

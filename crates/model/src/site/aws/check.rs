@@ -22,6 +22,7 @@ pub(crate) fn check(site: &AwsSite, report: &mut Report<'_>) {
     endpoints(site, report);
     peering_and_vpn(site, report);
     control_plane(site, report);
+    report.safeguards(site.safeguards.as_ref());
     for (index, pool) in site.pools.iter().enumerate() {
         self::pool(site, pool, &Path::root().at("pools").at(index), report);
     }
