@@ -59,31 +59,6 @@ const HOSTILE: &[&str] = &[
     "\u{feff}",
 ];
 
-fn sources() -> Vec<(String, String)> {
-    let mut sources: Vec<(String, String)> = files(&inventories())
-        .into_iter()
-        .filter(|(name, _)| name.ends_with(".yaml"))
-        .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
-        .collect();
-    sources.sort();
-    sources
-}
-
-fn lock() -> Lock {
-    Lock::parse("incline.lock", &std::fs::read_to_string(inventories().join("incline.lock")).unwrap()).unwrap()
-}
-
-fn templates() -> Templates {
-    let mut map = BTreeMap::new();
-    for (folder, prefix) in [("templates", ""), ("ignition", "ignition/")] {
-        for (name, bytes) in files(&root().join(folder)) {
-            map.insert(format!("{prefix}{name}"), String::from_utf8(bytes).unwrap());
-        }
-    }
-    map.retain(|name, _| !name.starts_with("init/"));
-    Templates::new(map).unwrap()
-}
-
 /// Validates and renders an estate; what is refused gives its first fault.
 fn everything(parsed: &[Inventory], lock: &Lock, templates: &Templates) -> Result<BTreeMap<String, Value>, String> {
     let estate = Estate::new(parsed, Some(lock)).map_err(|faults| faults[0].to_string())?;

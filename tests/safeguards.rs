@@ -1,5 +1,12 @@
 //! Safeguards as a user meets them: what holds a plan back, what lets it go on, and what is explained.
 use crate::support::*;
+use incline_model::estate::Estate;
+use incline_model::inventory::Safeguards;
+use incline_model::site::Site;
+use incline_render::{ApiBy, Templates, render, render_hosts, render_tenants};
+use incline_safeguards::{Catalogue, Document, assess, of_aws, of_onprem};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Output;
 
@@ -115,4 +122,142 @@ fn rules_are_explained() {
     let output = incline(&["explain", "no-swop"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(all(&output).contains("did you mean `no-swap`?"), "{}", all(&output));
+}
+
+/// What rules look at of a site of the example estate.
+fn documents(estate: &Estate, templates: &Templates, site: &Site) -> Vec<Document> {
+    match site {
+        Site::Aws(site) => of_aws(site, &render(site, estate, templates).unwrap()),
+        Site::OnPrem(site) => {
+            of_onprem(site, &render_hosts(site, templates, ApiBy::Balancer).unwrap(), &render_tenants(site))
+        }
+    }
+}
+
+/// What breaks a rule, as `cases/safeguards.yaml` describes it.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    rule: String,
+    r#in: Option<String>,
+    resource: Option<String>,
+    item: Option<String>,
+    file: Option<String>,
+    object: Option<String>,
+    #[serde(default)]
+    r#where: BTreeMap<String, Value>,
+    at: Option<String>,
+    set: Option<Value>,
+    #[serde(default)]
+    remove: bool,
+    replace: Option<[String; 2]>,
+}
+
+/// The value at a place, `/` between its parts.
+fn at<'a>(value: &'a mut Value, place: &str) -> Option<&'a mut Value> {
+    place.split('/').try_fold(value, |value, step| match value {
+        Value::Array(list) => list.get_mut(step.parse::<usize>().ok()?),
+        Value::Object(map) => map.get_mut(step),
+        _ => None,
+    })
+}
+
+impl Case {
+    /// The thing in a document that is changed.
+    fn subject<'a>(&self, document: &'a mut Value) -> Option<&'a mut Value> {
+        let is = |one: &mut Value, key: &str, text: &Option<String>| one[key].as_str() == text.as_deref();
+        let all: Vec<&mut Value> = if self.resource.is_some() {
+            let resources = document.get_mut("Resources")?.as_object_mut()?.values_mut();
+            resources.filter_map(|one| is(one, "Type", &self.resource).then_some(one)).collect()
+        } else if let Some(kind) = &self.item {
+            document.get_mut("items")?.as_array_mut()?.iter_mut().filter(|one| one.get(kind).is_some()).collect()
+        } else if self.object.is_some() {
+            let objects = document.get_mut("objects")?.as_array_mut()?.iter_mut();
+            objects.filter_map(|one| is(one, "class", &self.object).then_some(one)).collect()
+        } else if self.file.is_some() {
+            // A host's files are items; a node's stand by themselves.
+            let list = if document.get("items").is_some() { "items" } else { "files" };
+            let files = document.get_mut(list)?.as_array_mut()?.iter_mut();
+            let files = files.filter_map(|one| if list == "items" { one.get_mut("file") } else { Some(one) });
+            files.filter_map(|one| is(one, "path", &self.file).then_some(one)).collect()
+        } else {
+            vec![document]
+        };
+        let holds =
+            |one: &mut Value| self.r#where.iter().all(|(place, value)| at(one, place).as_deref() == Some(value));
+        all.into_iter().find_map(|one| (holds(one) && self.parent(one).is_some()).then_some(one))
+    }
+
+    /// What holds the value that is changed, and its name there.
+    fn parent<'a>(&self, subject: &'a mut Value) -> Option<(&'a mut Value, String)> {
+        let place = self.at.as_deref().unwrap_or("content");
+        let (parent, name) = place.rsplit_once('/').unwrap_or(("", place));
+        let parent = if parent.is_empty() { Some(subject) } else { at(subject, parent) }?;
+        (self.set.is_some() || at(parent, name).is_some()).then(|| (parent, name.to_owned()))
+    }
+
+    /// Changes a document; nothing where there is nothing of the kind in it.
+    fn change(&self, document: &mut Value) -> Option<()> {
+        let (parent, name) = self.parent(self.subject(document)?)?;
+        match (parent, &self.set, &self.replace) {
+            (Value::Object(map), Some(value), _) => drop(map.insert(name, value.clone())),
+            (Value::Array(list), Some(value), _) => *list.get_mut(name.parse::<usize>().unwrap())? = value.clone(),
+            (Value::Object(map), None, None) if self.remove => drop(map.remove(&name)?),
+            (Value::Array(list), None, None) if self.remove => drop(list.remove(name.parse().unwrap())),
+            (Value::Object(map), None, Some([from, to])) => {
+                let text = map[&name].as_str()?.to_owned();
+                assert!(text.contains(from), "{}: {from:?} is not in {text}", self.rule);
+                map.insert(name, text.replace(from, to).into());
+            }
+            other => panic!("{}: nothing to do with {other:?}", self.rule),
+        }
+        Some(())
+    }
+}
+
+#[test]
+fn each_rule_is_passed_by_the_example_estate_and_broken_by_its_cases() {
+    let (estate, templates, catalogue) = (example(), templates(), Catalogue::embedded().unwrap());
+    let text = std::fs::read_to_string(root().join("tests/cases/safeguards.yaml")).unwrap();
+    let cases: Vec<Case> = serde_yaml::from_str(&text).unwrap();
+    let held: Vec<(&Site, Vec<Document>)> = estate
+        .sites()
+        .filter(|site| site.safeguards().is_some())
+        .map(|site| (site, documents(&estate, &templates, site)))
+        .collect();
+    // Exceptions hide nothing here.
+    let breaks = |rule: &str, site: &Site, document: &Document| {
+        let bare = Safeguards { exceptions: Vec::new(), ..site.safeguards().unwrap().clone() };
+        let found = assess(&catalogue, site.name().as_str(), std::slice::from_ref(document), &bare, "2026-01-01");
+        found.findings.iter().any(|finding| finding.rule == rule)
+    };
+    let (mut caught, mut changes) = (BTreeSet::new(), 0);
+    for case in &cases {
+        let rule = catalogue.rule(&case.rule).unwrap_or_else(|| panic!("there is no rule {}", case.rule));
+        let mut tried = 0;
+        for (site, documents) in &held {
+            for document in documents.iter().filter(|document| document.of == rule.of) {
+                if case.r#in.as_ref().is_some_and(|name| *name != document.target) {
+                    continue;
+                }
+                let mut changed = document.clone();
+                if case.change(&mut changed.value).is_none() || breaks(&case.rule, site, document) {
+                    continue;
+                }
+                assert!(
+                    breaks(&case.rule, site, &changed),
+                    "{} passes, though it was broken: {case:?}",
+                    document.target
+                );
+                tried += 1;
+            }
+        }
+        assert!(tried > 0, "nothing in the estate is changed by {case:?}");
+        changes += tried;
+        caught.insert(case.rule.as_str());
+    }
+    let rules: BTreeSet<&str> = catalogue.rules().map(|rule| rule.id.as_str()).collect();
+    println!("{} rules, {} caught, by {} cases in {changes} documents", rules.len(), caught.len(), cases.len());
+    let without: Vec<&&str> = rules.difference(&caught).collect();
+    assert!(without.is_empty(), "no case breaks {without:?}");
 }

@@ -1,4 +1,9 @@
 //! What every test needs: the command, the example estate, temporary folders.
+use incline_model::estate::Estate;
+use incline_model::inventory::{Inventory, Parser};
+use incline_model::lock::Lock;
+use incline_render::Templates;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -88,4 +93,40 @@ pub fn testbed(name: &str) -> PathBuf {
 pub fn executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The example inventories' texts, by file name.
+pub fn sources() -> Vec<(String, String)> {
+    let mut sources: Vec<(String, String)> = files(&inventories())
+        .into_iter()
+        .filter(|(name, _)| name.ends_with(".yaml"))
+        .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
+        .collect();
+    sources.sort();
+    sources
+}
+
+/// The example estate's lock file.
+pub fn lock() -> Lock {
+    Lock::parse("incline.lock", &std::fs::read_to_string(inventories().join("incline.lock")).unwrap()).unwrap()
+}
+
+/// The templates that travel with incline.
+pub fn templates() -> Templates {
+    let mut map = BTreeMap::new();
+    for (folder, prefix) in [("templates", ""), ("ignition", "ignition/")] {
+        for (name, bytes) in files(&root().join(folder)) {
+            map.insert(format!("{prefix}{name}"), String::from_utf8(bytes).unwrap());
+        }
+    }
+    map.retain(|name, _| !name.starts_with("init/"));
+    Templates::new(map).unwrap()
+}
+
+/// The example estate, read and validated by the crates themselves.
+pub fn example() -> Estate {
+    let parser = Parser::default();
+    let parsed: Vec<Inventory> =
+        sources().iter().map(|(name, text)| parser.parse(name, text.as_bytes()).unwrap()).collect();
+    Estate::new(&parsed, Some(&lock())).unwrap()
 }

@@ -17,7 +17,8 @@ pub struct Document {
     pub of: Of,
     /// Its name: a site, a stack, a node's role, a host or a tenant.
     pub target: String,
-    /// Its content. What is rendered of a site has the site's inventory at `Site`.
+    /// Its content. What is rendered of a site has the site's inventory at `Site`; a site has at `rendered` how many
+    /// resources of each type are rendered of it.
     pub value: Value,
 }
 
@@ -25,6 +26,10 @@ pub struct Document {
 pub fn of_aws(site: &Aws, desired: &Desired) -> Vec<Document> {
     let name = site.typed().name.as_str();
     let inventory = json(site.typed());
+    let mut whole = inventory.clone();
+    if let Some(object) = whole.as_object_mut() {
+        object.insert("rendered".to_owned(), counts(desired));
+    }
     let stacks = desired.stacks.iter().map(|stack| Document {
         of: Of::Stack,
         target: stack.name.clone(),
@@ -36,8 +41,18 @@ pub fn of_aws(site: &Aws, desired: &Desired) -> Vec<Document> {
         value: with_site(node(artifact), &inventory),
     });
     let mut documents: Vec<Document> = stacks.chain(nodes).collect();
-    documents.push(Document { of: Of::Site, target: name.to_owned(), value: inventory });
+    documents.push(Document { of: Of::Site, target: name.to_owned(), value: whole });
     documents
+}
+
+/// How many resources of each type a site has, so that what is not there is noticed, too.
+fn counts(desired: &Desired) -> Value {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    let resources = desired.stacks.iter().filter_map(|stack| stack.template.get("Resources")?.as_object());
+    for kind in resources.flat_map(|resources| resources.values()).filter_map(|one| one.get("Type")?.as_str()) {
+        *counts.entry(kind).or_default() += 1;
+    }
+    json!(counts)
 }
 
 /// The documents of a site on premises.
@@ -46,7 +61,8 @@ pub fn of_onprem(site: &OnPrem, hosts: &[Host], tenants: &[Tenant]) -> Vec<Docum
     let inventory = json(site.typed());
     let of_host = |host: &Host| {
         let items: Vec<Value> = Stage::ALL.iter().flat_map(|stage| host.entries(*stage)).map(json).collect();
-        json!({ "host": host.name, "items": items })
+        let known = site.typed().hosts.iter().find(|known| known.name.as_str() == host.name);
+        json!({ "host": host.name, "roles": known.map(|known| &known.roles), "items": items })
     };
     let hosts = hosts.iter().map(|host| Document {
         of: Of::Host,
