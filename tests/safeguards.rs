@@ -4,7 +4,7 @@ use incline_model::estate::Estate;
 use incline_model::inventory::Safeguards;
 use incline_model::site::Site;
 use incline_render::{ApiBy, Templates, render, render_hosts, render_tenants};
-use incline_safeguards::{Catalogue, Document, assess, of_aws, of_onprem};
+use incline_safeguards::{Catalogue, Category, Document, assess, of_aws, of_onprem};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -122,6 +122,85 @@ fn rules_are_explained() {
     let output = incline(&["explain", "no-swop"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(all(&output).contains("did you mean `no-swap`?"), "{}", all(&output));
+}
+
+/// An estate that does all that an inventory can do wrong, rendered by templates that somebody has spoilt.
+fn bad_estate() -> (tempfile::TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (inventories, templates) = (folder.path().join("inventories"), folder.path().join("templates"));
+    std::fs::create_dir_all(&inventories).unwrap();
+    std::fs::create_dir_all(templates.join("stacks")).unwrap();
+    std::fs::copy(root().join("inventories/incline.lock"), inventories.join("incline.lock")).unwrap();
+    for (name, text) in files(&root().join("tests/cases/bad-estate")) {
+        std::fs::write(inventories.join(name), text).unwrap();
+    }
+    for (name, from, to) in [
+        ("data.yaml", "Encrypted: true", "Encrypted: false"),
+        ("data.yaml", "Condition: {Bool: {\"aws:SecureTransport\": \"false\"}}", "Condition: {}"),
+        ("keys.yaml", "EnableKeyRotation: true", "EnableKeyRotation: false"),
+    ] {
+        let (own, spoilt) = (root().join("templates/stacks").join(name), templates.join("stacks").join(name));
+        let text = std::fs::read_to_string(if spoilt.exists() { &spoilt } else { &own }).unwrap();
+        assert!(text.contains(from), "{name} does not hold {from}");
+        std::fs::write(spoilt, text.replace(from, to)).unwrap();
+    }
+    let path = |path: std::path::PathBuf| path.display().to_string();
+    let arguments =
+        vec!["--inventories".into(), path(inventories), "--templates".into(), path(templates), "check".into()];
+    (folder, arguments)
+}
+
+#[test]
+fn a_bad_estate_shows_every_category_to_people_to_reviewers_and_to_ci() {
+    let (_folder, arguments) = bad_estate();
+    let check = |more: &[&str]| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        let output = incline(&arguments);
+        assert_eq!(output.status.code(), Some(1));
+        stdout(&output)
+    };
+    let catalogue = Catalogue::embedded().unwrap();
+    let report: Value = serde_json::from_str(&check(&["--json"])).unwrap();
+    let findings = report["assessments"].as_array().unwrap().iter().flat_map(|one| one["findings"].as_array().unwrap());
+    let rules: BTreeSet<&str> = findings.map(|finding| finding["rule"].as_str().unwrap()).collect();
+    let categories: BTreeSet<Category> = rules.iter().map(|rule| catalogue.rule(rule).unwrap().category).collect();
+    let all: BTreeSet<Category> = catalogue.rules().map(|rule| rule.category).collect();
+    assert_eq!(categories, all);
+    let text = check(&[]);
+    assert!(rules.iter().all(|rule| text.contains(&format!("[{rule}, "))), "{text}");
+    assert!(text.contains("Its exception ended on 2020-12-31."), "{text}");
+
+    // What reviewers' tools read: the types of a library of theirs take it, each result has its rule and its line.
+    let sarif: serde_sarif::sarif::Sarif = serde_json::from_str(&check(&["--format", "sarif"])).unwrap();
+    let run = &sarif.runs[0];
+    let known: BTreeSet<&str> = run.tool.driver.rules.as_ref().unwrap().iter().map(|rule| rule.id.as_str()).collect();
+    let results = run.results.as_ref().unwrap();
+    let told: BTreeSet<&str> = results.iter().map(|result| result.rule_id.as_deref().unwrap()).collect();
+    assert_eq!(told, rules);
+    assert!(told.is_subset(&known));
+    for result in results {
+        let place = result.locations.as_ref().unwrap()[0].physical_location.as_ref().unwrap();
+        assert!(place.region.as_ref().unwrap().start_line.unwrap() > 0);
+        assert!(place.artifact_location.as_ref().unwrap().uri.as_ref().unwrap().ends_with(".yaml"));
+    }
+    let junit = quick_junit::Report::deserialize_from_str(&check(&["--format", "junit"])).unwrap();
+    let suites: Vec<(&str, usize)> =
+        junit.test_suites.iter().map(|suite| (suite.name.as_str(), suite.test_cases.len())).collect();
+    assert_eq!(suites, [("bad-cellar", catalogue.rules().count()), ("bad-cloud", catalogue.rules().count())]);
+    assert_eq!(junit.failures, results.len());
+
+    // What is excepted is told as such.
+    let prod: Value = serde_json::from_str(&succeed(&["check", "--format", "sarif"])).unwrap();
+    let excepted = prod["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(excepted.len(), 1);
+    assert_eq!(excepted[0]["suppressions"][0]["status"], "accepted");
+    assert!(succeed(&["check", "--format", "junit"]).contains("skipped=\"1\""));
+    // What is no valid inventory at all is told in the same forms.
+    let broken = changed_estate(PROD, "egress: natPerZone", "egress: sideways");
+    let output = over(broken.path(), &["check", "--format", "sarif"]);
+    let sarif: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "invalid-inventory");
+    assert!(stdout(&over(broken.path(), &["check", "--format", "junit"])).contains("failures=\"1\""));
 }
 
 /// What rules look at of a site of the example estate.

@@ -78,6 +78,17 @@ pub(crate) struct Check {
     /// Print faults and findings as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print them as other tools read them
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) format: Option<CheckFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// SARIF 2.1.0, for code review
+    Sarif,
+    /// JUnit's XML, for CI
+    Junit,
 }
 
 /// Say what a safeguard asks for, why, and how to make it hold

@@ -38,30 +38,48 @@ pub(crate) fn gate(source: &Source, estate: &Estate, templates: &Templates, name
     for site in estate::select(estate, names)?.into_iter().filter(|site| site.safeguards().is_some()) {
         assessments.extend(assessment(&catalogue, site, &documents(site, estate, templates)?));
     }
-    let faults = faults(&catalogue, source, &assessments, Finding::refuses);
+    let broken = broken(&catalogue, source, &assessments, Finding::refuses);
+    let faults: Vec<Fault> = broken.into_iter().map(|broken| broken.fault).collect();
     if faults.is_empty() { Ok(()) } else { Err(Failure::Refused { faults, texts: source.texts.clone() }) }
 }
 
-/// Findings as faults of the inventory that has a say in them: one a rule, a site and how it is borne.
-pub(crate) fn faults(
-    catalogue: &Catalogue,
+/// A rule that does not hold at a site, in one way of bearing that.
+pub(crate) struct Broken<'a> {
+    pub(crate) site: &'a str,
+    pub(crate) rule: &'a Rule,
+    pub(crate) bearing: &'a Bearing,
+    /// Where it does not hold.
+    pub(crate) findings: Vec<&'a Finding>,
+    /// The same as a fault of the inventory that has a say in it.
+    pub(crate) fault: Fault,
+}
+
+/// The rules that do not hold: the gravest first, one a site and way of bearing it.
+pub(crate) fn broken<'a>(
+    catalogue: &'a Catalogue,
     source: &Source,
-    assessments: &[Assessment],
+    assessments: &'a [Assessment],
     which: impl Fn(&Finding) -> bool,
-) -> Vec<Fault> {
-    let mut faults = Vec::new();
+) -> Vec<Broken<'a>> {
+    let mut all = Vec::new();
     for assessment in assessments {
         let mut alike: BTreeMap<(&str, &Bearing), Vec<&Finding>> = BTreeMap::new();
         for finding in assessment.findings.iter().filter(|finding| which(finding)) {
             alike.entry((&finding.rule, &finding.bearing)).or_default().push(finding);
         }
         let inventory = source.inventories.iter().find(|one| one.content.name().as_str() == assessment.site);
-        let mut of_site: Vec<(&Rule, Vec<&Finding>)> =
-            alike.into_iter().filter_map(|((rule, _), findings)| Some((catalogue.rule(rule)?, findings))).collect();
-        of_site.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.severity));
-        faults.extend(of_site.into_iter().filter_map(|(rule, findings)| Some(fault(rule, &findings, inventory?))));
+        let mut of_site: Vec<Broken<'_>> = alike
+            .into_iter()
+            .filter_map(|((rule, bearing), findings)| {
+                let rule = catalogue.rule(rule)?;
+                let fault = fault(rule, &findings, inventory?);
+                Some(Broken { site: &assessment.site, rule, bearing, findings, fault })
+            })
+            .collect();
+        of_site.sort_by_key(|broken| std::cmp::Reverse(broken.rule.severity));
+        all.extend(of_site);
     }
-    faults
+    all
 }
 
 fn fault(rule: &Rule, findings: &[&Finding], inventory: &Inventory) -> Fault {

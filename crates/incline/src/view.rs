@@ -4,11 +4,13 @@ pub(crate) mod audit;
 pub(crate) mod dot;
 pub(crate) mod drift;
 pub(crate) mod failure;
+pub(crate) mod junit;
 pub(crate) mod looking;
 pub(crate) mod nodes;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod safeguards;
+pub(crate) mod sarif;
 pub(crate) mod style;
 pub(crate) mod svg;
 

@@ -83,6 +83,9 @@ pub struct Assessment {
     pub findings: Vec<Finding>,
     /// Exceptions that except nothing, by their place in the inventory's list.
     pub idle: Vec<usize>,
+    /// Where each rule holds: stacks' resources, nodes' roles, hosts, tenants, or the site itself.
+    #[serde(skip)]
+    pub held: BTreeMap<String, BTreeSet<String>>,
 }
 
 fn subject(target: &str, path: &str) -> String {
@@ -100,9 +103,15 @@ pub fn assess(
 ) -> Assessment {
     let mut findings = Vec::new();
     let mut used = BTreeSet::new();
+    let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for document in documents {
         for rule in catalogue.rules().filter(|rule| rule.of == document.of) {
-            for path in guard::breaks(&rule.clauses, &document.value) {
+            let verdict = guard::judged(&rule.clauses, &document.value);
+            if !verdict.held.is_empty() {
+                let places = verdict.held.iter().map(|path| document.part(path));
+                held.entry(rule.id.clone()).or_default().extend(places);
+            }
+            for path in verdict.broken {
                 let subject = subject(&document.target, &path);
                 let of_rule = safeguards.exceptions.iter().enumerate().filter(|(_, exception)| {
                     exception.rule.as_str() == rule.id
@@ -124,7 +133,7 @@ pub fn assess(
     }
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
     let idle = (0..safeguards.exceptions.len()).filter(|index| !used.contains(index)).collect();
-    Assessment { site: site.to_owned(), documents: documents.len(), findings, idle }
+    Assessment { site: site.to_owned(), documents: documents.len(), findings, idle, held }
 }
 
 fn bearing(exception: &Exception, today: &str) -> Bearing {

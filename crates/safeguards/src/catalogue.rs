@@ -43,12 +43,48 @@ pub enum Of {
     Tenant,
 }
 
+/// What a rule keeps safe: the files that rules stand in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Category {
+    /// Who gets in.
+    #[default]
+    Access,
+    /// What AWS has agreed to.
+    Agreement,
+    /// Data on disks.
+    AtRest,
+    /// Who did what.
+    Audit,
+    /// Data on the way.
+    InTransit,
+    /// That data is there, and as it was.
+    Integrity,
+}
+
+impl Category {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Agreement => "agreement",
+            Self::AtRest => "at-rest",
+            Self::Audit => "audit",
+            Self::InTransit => "in-transit",
+            Self::Integrity => "integrity",
+        }
+    }
+}
+
 /// A safeguard that can be checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
     /// Its name, by which exceptions speak of it.
     pub id: String,
+    /// What it keeps safe.
+    #[serde(skip_deserializing)]
+    pub category: Category,
     /// What holds, in a few words.
     pub title: String,
     /// What it is good for.
@@ -78,13 +114,13 @@ struct Eligible {
     services: BTreeMap<String, String>,
 }
 
-const FILES: [(&str, &str); 6] = [
-    ("rules/access.yaml", include_str!("../rules/access.yaml")),
-    ("rules/agreement.yaml", include_str!("../rules/agreement.yaml")),
-    ("rules/at-rest.yaml", include_str!("../rules/at-rest.yaml")),
-    ("rules/audit.yaml", include_str!("../rules/audit.yaml")),
-    ("rules/in-transit.yaml", include_str!("../rules/in-transit.yaml")),
-    ("rules/integrity.yaml", include_str!("../rules/integrity.yaml")),
+const FILES: [(Category, &str, &str); 6] = [
+    (Category::Access, "rules/access.yaml", include_str!("../rules/access.yaml")),
+    (Category::Agreement, "rules/agreement.yaml", include_str!("../rules/agreement.yaml")),
+    (Category::AtRest, "rules/at-rest.yaml", include_str!("../rules/at-rest.yaml")),
+    (Category::Audit, "rules/audit.yaml", include_str!("../rules/audit.yaml")),
+    (Category::InTransit, "rules/in-transit.yaml", include_str!("../rules/in-transit.yaml")),
+    (Category::Integrity, "rules/integrity.yaml", include_str!("../rules/integrity.yaml")),
 ];
 const ELIGIBLE: (&str, &str) = ("data/eligible.yaml", include_str!("../data/eligible.yaml"));
 
@@ -106,11 +142,12 @@ impl Catalogue {
         let services: Vec<String> = eligible.services.keys().map(|prefix| format!("/^{prefix}/")).collect();
         let services = format!("[{}]", services.join(", "));
         let mut rules = BTreeMap::new();
-        for (file, text) in FILES {
+        for (category, file, text) in FILES {
             let read: Vec<Rule> =
                 serde_yaml::from_str(text).map_err(|error| Error { file, cause: error.to_string() })?;
             for mut rule in read {
                 let broken = |cause| Error { file, cause: format!("{}: {cause}", rule.id) };
+                rule.category = category;
                 rule.clauses = guard::parse(&rule.guard.replace("%eligible", &services)).map_err(broken)?;
                 if let Some(twice) = rules.insert(rule.id.clone(), rule) {
                     return Err(Error { file, cause: format!("{} stands twice", twice.id) });

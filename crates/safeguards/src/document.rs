@@ -22,6 +22,17 @@ pub struct Document {
     pub value: Value,
 }
 
+impl Document {
+    /// What a place in it is of: a resource where it is a stack's, or else the whole.
+    pub(crate) fn part(&self, path: &str) -> String {
+        let mut steps = path.split('/');
+        match (steps.next(), steps.next()) {
+            (Some("Resources"), Some(resource)) if self.of == Of::Stack => format!("{}/{resource}", self.target),
+            _ => self.target.clone(),
+        }
+    }
+}
+
 /// The documents of a site in AWS.
 pub fn of_aws(site: &Aws, desired: &Desired) -> Vec<Document> {
     let name = site.typed().name.as_str();

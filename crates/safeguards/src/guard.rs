@@ -6,7 +6,7 @@
 mod evaluate;
 mod parse;
 
-pub(crate) use evaluate::breaks;
+pub(crate) use evaluate::judged;
 pub(crate) use parse::parse;
 
 use crate::prelude::*;
@@ -104,7 +104,7 @@ mod tests {
     use serde_json::json;
 
     fn broken(rule: &str, document: &Value) -> Vec<String> {
-        breaks(&parse(rule).unwrap(), document).into_iter().collect()
+        judged(&parse(rule).unwrap(), document).broken.into_iter().collect()
     }
 
     #[test]

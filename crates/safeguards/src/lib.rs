@@ -15,7 +15,7 @@ mod guard;
 mod prelude;
 
 pub use assess::{Assessment, Bearing, Finding, assess};
-pub use catalogue::{Catalogue, Of, Rule, Severity};
+pub use catalogue::{Catalogue, Category, Of, Rule, Severity};
 pub use document::{Document, of_aws, of_onprem};
 
 use crate::prelude::*;

@@ -1,39 +1,54 @@
 //! `incline check`
-use crate::arguments::{Check, Common};
+use crate::arguments::{Check, CheckFormat, Common};
 use crate::error::{Exit, Failure};
+use crate::estate::Source;
+use crate::safeguards::Broken;
 use crate::{estate, safeguards, view};
 use incline_model::estate::Estate;
+use incline_model::fault::Fault;
 use incline_model::site::Site;
-use incline_safeguards::{Assessment, Catalogue, Finding, Of};
+use incline_safeguards::{Assessment, Bearing, Catalogue, Of};
 
 pub(crate) fn run(common: &Common, options: &Check) -> Result<Exit, Failure> {
     let catalogue = safeguards::catalogue()?;
-    if options.json {
-        return view::failure::faults_json(check(common, &catalogue).map(|checked| checked.assessments));
-    }
-    let checked = check(common, &catalogue)?;
-    view::say(&checked.text)?;
-    Ok(if checked.assessments.iter().any(Assessment::refuses) { Exit::Failed } else { Exit::Done })
+    let (faults, checked) = match check(common, &catalogue) {
+        Ok(checked) => (Vec::new(), Some(checked)),
+        // What is wrong with inventories is what machines ask for; people are shown it as any other failure.
+        Err(Failure::Faults { faults, .. }) if options.json || options.format.is_some() => (faults, None),
+        Err(other) => return Err(other),
+    };
+    let assessments = checked.as_ref().map(|checked| checked.assessments.as_slice()).unwrap_or_default();
+    let broken = match &checked {
+        Some(checked) => safeguards::broken(&catalogue, &checked.source, assessments, |_| true),
+        None => Vec::new(),
+    };
+    let text = match (options.format, options.json) {
+        (Some(CheckFormat::Sarif), _) => view::sarif::text(&catalogue, &faults, &broken),
+        (Some(CheckFormat::Junit), _) => view::junit::checked(&catalogue, &faults, assessments, &broken)?,
+        (None, true) => view::failure::faults_json(&faults, assessments),
+        (None, false) => checked.as_ref().map(|checked| people(checked, &catalogue, &broken)).unwrap_or_default(),
+    };
+    view::say(&text)?;
+    let is_refused = !faults.is_empty() || assessments.iter().any(Assessment::refuses);
+    Ok(if is_refused { Exit::Failed } else { Exit::Done })
 }
 
 /// What was checked, and how it stands.
 struct Checked {
-    text: String,
+    source: Source,
+    /// How many stacks were rendered; nothing where there is nothing to render them with.
+    stacks: Option<usize>,
     assessments: Vec<Assessment>,
 }
 
 fn check(common: &Common, catalogue: &Catalogue) -> Result<Checked, Failure> {
     let source = estate::read(common)?;
-    let sites = source.inventories.len();
     if source.lock.is_none() {
         let faults = Estate::faults(&source.inventories);
         if !faults.is_empty() {
             return Err(estate::failure(faults, source.texts));
         }
-        let text = format!(
-            "{sites} sites are valid. There is no incline.lock yet: plan and render need one (`incline lock status`).\n"
-        );
-        return Ok(Checked { text, assessments: Vec::new() });
+        return Ok(Checked { source, stacks: None, assessments: Vec::new() });
     }
     let estate = source.validate()?;
     // What only rendering can tell: sizes of templates and of user data, and what safeguards say of it all.
@@ -44,10 +59,21 @@ fn check(common: &Common, catalogue: &Catalogue) -> Result<Checked, Failure> {
         stacks += documents.iter().filter(|document| document.of == Of::Stack).count();
         assessments.extend(safeguards::assessment(catalogue, site, &documents));
     }
-    let open = |finding: &Finding| !finding.is_excepted();
-    let mut text = view::failure::snippets(&safeguards::faults(catalogue, &source, &assessments, open), &source.texts);
+    Ok(Checked { source, stacks: Some(stacks), assessments })
+}
+
+fn people(checked: &Checked, catalogue: &Catalogue, broken: &[Broken<'_>]) -> String {
+    let sites = checked.source.inventories.len();
+    let Some(stacks) = checked.stacks else {
+        return format!(
+            "{sites} sites are valid. There is no incline.lock yet: plan and render need one (`incline lock status`).\n"
+        );
+    };
+    let open = broken.iter().filter(|broken| !matches!(broken.bearing, Bearing::Excepted { .. }));
+    let faults: Vec<Fault> = open.map(|broken| broken.fault.clone()).collect();
+    let mut text = view::failure::snippets(&faults, &checked.source.texts);
     text.push_str(&format!("{sites} sites are valid; {stacks} stacks render within AWS's limits.\n"));
     let rules = catalogue.rules().count();
-    text.extend(assessments.iter().map(|assessment| view::safeguards::summary(assessment, rules)));
-    Ok(Checked { text, assessments })
+    text.extend(checked.assessments.iter().map(|assessment| view::safeguards::summary(assessment, rules)));
+    text
 }

@@ -58,13 +58,8 @@ pub(crate) fn snippets(faults: &[Fault], texts: &BTreeMap<String, String>) -> St
     text
 }
 
-/// Prints the outcome of a check as JSON: `{"ok": …, "faults": […], "assessments": […]}`, version 1.
-pub(crate) fn faults_json(outcome: Result<Vec<Assessment>, Failure>) -> Result<Exit, Failure> {
-    let (faults, assessments) = match outcome {
-        Ok(assessments) => (Vec::new(), assessments),
-        Err(Failure::Faults { faults, .. }) => (faults, Vec::new()),
-        Err(other) => return Err(other),
-    };
+/// The outcome of a check as JSON: `{"ok": …, "faults": […], "assessments": […]}`, version 1.
+pub(crate) fn faults_json(faults: &[Fault], assessments: &[Assessment]) -> String {
     let refused = assessments.iter().any(Assessment::refuses);
     let list: Vec<_> = faults
         .iter()
@@ -75,11 +70,8 @@ pub(crate) fn faults_json(outcome: Result<Vec<Assessment>, Failure>) -> Result<E
             })
         })
         .collect();
-    super::say(&format!(
-        "{:#}\n",
-        json!({ "format": 1, "ok": list.is_empty() && !refused, "faults": list, "assessments": assessments })
-    ))?;
-    Ok(if faults.is_empty() && !refused { Exit::Done } else { Exit::Failed })
+    let ok = list.is_empty() && !refused;
+    format!("{:#}\n", json!({ "format": 1, "ok": ok, "faults": list, "assessments": assessments }))
 }
 
 /// A fault as miette draws it.

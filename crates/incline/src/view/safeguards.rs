@@ -37,10 +37,14 @@ pub(crate) fn summary(assessment: &Assessment, rules: usize) -> String {
         ),
     };
     format!(
-        "{}: {rules} rules over {}: {} not hold, {} excepted{idle}.\n",
+        "{}: {rules} rules over {}: {}, {} excepted{idle}.\n",
         assessment.site,
         count(assessment.documents, "document"),
-        broken(false),
+        match broken(false) {
+            0 => "all hold".to_owned(),
+            1 => "1 does not hold".to_owned(),
+            open => format!("{open} do not hold"),
+        },
         broken(true)
     )
 }

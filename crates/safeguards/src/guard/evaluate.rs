@@ -1,15 +1,12 @@
-//! Clauses and a value → where they do not hold.
+//! Clauses and a value → where they hold, and where they do not.
 use super::{Clause, Clauses, Literal, Operand, Query, Source, Step, Test};
 use crate::prelude::*;
 use serde_json::Value;
 
-/// The places at which clauses do not hold in a document; none where they do.
-pub(crate) fn breaks(clauses: &Clauses, document: &Value) -> BTreeSet<String> {
+/// Where clauses hold in a document, and where they do not.
+pub(crate) fn judged(clauses: &Clauses, document: &Value) -> Verdict {
     let top = Place { path: String::new(), value: document };
-    match judge(clauses, &top, &Names::new()) {
-        Verdict::Breaks(places) => places,
-        Verdict::Holds | Verdict::Silent => BTreeSet::new(),
-    }
+    judge(clauses, &top, &Names::new())
 }
 
 /// What names stand for.
@@ -38,18 +35,30 @@ fn below(path: &str, step: impl core::fmt::Display) -> String {
     if path.is_empty() { step.to_string() } else { format!("{path}/{step}") }
 }
 
-/// What is said of clauses.
-enum Verdict {
-    Holds,
-    /// There is nothing that they are about.
-    Silent,
-    /// Where they do not hold.
-    Breaks(BTreeSet<String>),
+/// What is said of clauses, place by place; where there is nothing that they are about, nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Verdict {
+    /// Where they hold.
+    pub(crate) held: BTreeSet<String>,
+    /// Where they do not.
+    pub(crate) broken: BTreeSet<String>,
 }
 
 impl Verdict {
+    fn held(path: String) -> Self {
+        Self { held: BTreeSet::from([path]), ..Self::default() }
+    }
+
+    fn broken(path: String) -> Self {
+        Self { broken: BTreeSet::from([path]), ..Self::default() }
+    }
+
+    fn of(holds: bool, path: String) -> Self {
+        if holds { Self::held(path) } else { Self::broken(path) }
+    }
+
     fn holds(&self) -> bool {
-        matches!(self, Self::Holds)
+        self.broken.is_empty() && !self.held.is_empty()
     }
 }
 
@@ -77,29 +86,29 @@ fn judge<'a>(clauses: &'a Clauses, at: &Place<'a>, known: &Names<'a>) -> Verdict
 fn any<'a>(alternatives: &'a [Clause], at: &Place<'a>, names: &Names<'a>) -> Verdict {
     let mut broken = BTreeSet::new();
     for clause in alternatives {
-        match one(clause, at, names) {
-            Verdict::Holds => return Verdict::Holds,
-            Verdict::Silent => {}
-            Verdict::Breaks(places) => broken.extend(places),
+        let verdict = one(clause, at, names);
+        if verdict.holds() {
+            return verdict;
         }
+        broken.extend(verdict.broken);
     }
-    if broken.is_empty() { Verdict::Silent } else { Verdict::Breaks(broken) }
+    Verdict { broken, ..Verdict::default() }
 }
 
 fn one<'a>(clause: &'a Clause, at: &Place<'a>, names: &Names<'a>) -> Verdict {
     match clause {
-        Clause::Let { .. } => Verdict::Silent,
+        Clause::Let { .. } => Verdict::default(),
         Clause::When { conditions, clauses } => {
             if judge(conditions, at, names).holds() {
                 judge(clauses, at, names)
             } else {
-                Verdict::Silent
+                Verdict::default()
             }
         }
         Clause::Block { some, query, clauses } => {
             let judged = find(query, at, names).into_iter().map(|found| match found {
                 Ok(place) => judge(clauses, &place, names),
-                Err(path) => Verdict::Breaks(BTreeSet::from([path])),
+                Err(path) => Verdict::broken(path),
             });
             enough(*some, judged.collect(), at)
         }
@@ -107,30 +116,21 @@ fn one<'a>(clause: &'a Clause, at: &Place<'a>, names: &Names<'a>) -> Verdict {
     }
 }
 
-/// All of them hold, or it is said which do not.
+/// All of them must hold.
 fn all(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
-    let mut broken = BTreeSet::new();
-    let mut holds = false;
-    for verdict in verdicts {
-        match verdict {
-            Verdict::Holds => holds = true,
-            Verdict::Silent => {}
-            Verdict::Breaks(places) => broken.extend(places),
-        }
-    }
-    match (broken.is_empty(), holds) {
-        (false, _) => Verdict::Breaks(broken),
-        (true, true) => Verdict::Holds,
-        (true, false) => Verdict::Silent,
-    }
+    verdicts.fold(Verdict::default(), |mut all, verdict| {
+        all.held.extend(verdict.held);
+        all.broken.extend(verdict.broken);
+        all
+    })
 }
 
 fn check<'a>(some: bool, query: &'a Query, test: &Test, at: &Place<'a>, names: &Names<'a>) -> Verdict {
-    let here = || Verdict::Breaks(BTreeSet::from([at.path.clone()]));
+    let here = |holds| Verdict::of(holds, at.path.clone());
     if let [Step::Name(name)] = query.as_slice()
         && let Some(Meant::Number(number)) = names.get(name.as_str())
     {
-        return if passes(test, number, names) { Verdict::Holds } else { here() };
+        return here(passes(test, number, names));
     }
     let found = find(query, at, names);
     // Of what is chosen, it is asked whether there is any. Where a way ends before its time, nothing was chosen.
@@ -141,25 +141,23 @@ fn check<'a>(some: bool, query: &'a Query, test: &Test, at: &Place<'a>, names: &
             _ => None,
         };
         if let Some(holds) = holds {
-            return if holds { Verdict::Holds } else { here() };
+            return here(holds);
         }
     }
     let judged = found.into_iter().map(|found| match (found, test) {
-        (Err(_), Test::NotExists) => Verdict::Holds,
-        (Err(path), _) => Verdict::Breaks(BTreeSet::from([path])),
-        (Ok(place), _) if passes(test, place.value, names) => Verdict::Holds,
-        (Ok(place), _) => Verdict::Breaks(BTreeSet::from([place.path])),
+        (Err(path), _) => Verdict::of(matches!(test, Test::NotExists), path),
+        (Ok(place), _) => Verdict::of(passes(test, place.value, names), place.path),
     });
     enough(some, judged.collect(), at)
 }
 
 /// All that was found must hold, or some of it.
 fn enough(some: bool, judged: Vec<Verdict>, at: &Place<'_>) -> Verdict {
-    if some && judged.iter().any(Verdict::holds) {
-        return Verdict::Holds;
-    }
     if some && judged.is_empty() {
-        return Verdict::Breaks(BTreeSet::from([at.path.clone()]));
+        return Verdict::broken(at.path.clone());
+    }
+    if some && judged.iter().any(Verdict::holds) {
+        return all(judged.into_iter().filter(Verdict::holds));
     }
     all(judged.into_iter())
 }

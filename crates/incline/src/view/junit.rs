@@ -1,0 +1,58 @@
+//! What passes and what fails, as JUnit's XML.
+use crate::error::Failure;
+use crate::safeguards::Broken;
+use incline_model::fault::Fault;
+use incline_safeguards::{Assessment, Bearing, Catalogue};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+/// A check: a suite a site, a case a rule. What is excepted is skipped.
+pub(crate) fn checked(
+    catalogue: &Catalogue,
+    faults: &[Fault],
+    assessments: &[Assessment],
+    broken: &[Broken<'_>],
+) -> Result<String, Failure> {
+    let mut report = Report::new("incline check");
+    if !faults.is_empty() {
+        let mut suite = TestSuite::new("inventories");
+        for fault in faults {
+            suite.add_test_case(TestCase::new(fault.file.clone(), failed(fault)));
+        }
+        report.add_test_suite(suite);
+    }
+    for assessment in assessments {
+        let mut suite = TestSuite::new(assessment.site.clone());
+        for rule in catalogue.rules() {
+            let of_rule = broken.iter().filter(|broken| broken.site == assessment.site && broken.rule.id == rule.id);
+            let (borne, open): (Vec<_>, Vec<_>) =
+                of_rule.partition(|broken| matches!(broken.bearing, Bearing::Excepted { .. }));
+            let status = match (open.first(), borne.first()) {
+                (Some(open), _) => failed(&open.fault),
+                (None, Some(borne)) => {
+                    let mut status = TestCaseStatus::skipped();
+                    status.set_message(borne.fault.cause.clone());
+                    status
+                }
+                (None, None) => TestCaseStatus::success(),
+            };
+            let mut case = TestCase::new(rule.id.clone(), status);
+            case.set_classname(format!("{}.{}", assessment.site, rule.category.name()));
+            suite.add_test_case(case);
+        }
+        report.add_test_suite(suite);
+    }
+    written(&report)
+}
+
+fn failed(fault: &Fault) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    let place = fault.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+    let hint = fault.hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+    status.set_message(fault.cause.clone()).set_description(format!("{}{place} {}{hint}", fault.file, fault.path));
+    status
+}
+
+fn written(report: &Report) -> Result<String, Failure> {
+    let text = report.to_string();
+    text.map(|text| text + "\n").map_err(|error| Failure::Other { cause: error.to_string(), hint: None })
+}
