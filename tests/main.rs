@@ -10,6 +10,7 @@ mod f5;
 mod hostile;
 mod hosts;
 mod mistakes;
+mod pages;
 mod peers;
 mod plans;
 mod rendering;

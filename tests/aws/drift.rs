@@ -65,7 +65,7 @@ fn what_is_planted_is_found_and_nothing_else() {
 
     let report: serde_json::Value =
         serde_json::from_str(&aws.ends(&["drift", "--json", "lakeside-prod", "lakeside-staging"], 2)).unwrap();
-    assert_eq!(report["format"], 1);
+    assert_eq!(report["format"], 2);
     let mut found: Vec<String> = report["sites"]
         .as_array()
         .unwrap()
@@ -137,4 +137,55 @@ fn known_drift_is_borne_for_a_time_and_a_failed_look_is_not_in_sync() {
     );
     let text = aws.ends(&["drift"], 1);
     assert!(text.contains("could not be checked") && text.contains("Not all checked:"), "{text}");
+}
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn evidence_tells_what_holds_what_has_drifted_and_who_changed_what() {
+    let aws = Aws::with_example();
+    aws.ends(&["apply", "--yes", "lakeside-prod", "lakeside-staging"], 0);
+    let evidence = |code: i32| -> serde_json::Value {
+        aws.ends(&["evidence", "lakeside-prod", "--out", "evidence"], code);
+        serde_json::from_slice(&std::fs::read(aws.folder.path().join("evidence/lakeside-prod.json")).unwrap()).unwrap()
+    };
+    let standing = |evidence: &serde_json::Value, rule: &str| {
+        let all = evidence["safeguards"].as_array().unwrap();
+        all.iter().find(|one| one["rule"] == rule).unwrap()["standing"].as_str().unwrap().to_owned()
+    };
+    let sound = evidence(0);
+    assert_eq!(sound["looked"], true);
+    assert_eq!(standing(&sound, "balancer-logs"), "holds");
+    assert_eq!(standing(&sound, "disk-encrypted"), "not-applicable");
+    let change = &sound["changes"][0];
+    assert_eq!((change["command"].as_str(), change["success"].as_bool()), (Some("apply"), Some(true)));
+    assert!(change["callers"][0].as_str().unwrap().starts_with("arn:aws:"), "{change}");
+    assert_eq!(sound["looks"].as_array().unwrap().len(), 1, "making evidence is a look, too");
+    assert_eq!(sound["trail"]["whole"], true);
+    // Somebody switches a balancer's log off: what the templates say holds, and what is there does not.
+    aws.query("elasticloadbalancing", "210987654321", "Action=ModifyLoadBalancerAttributes&Version=2012-06-01&LoadBalancerName=lakeside-prod-clinical&LoadBalancerAttributes.AccessLog.Enabled=false");
+    let drifted = evidence(2);
+    assert_eq!(standing(&drifted, "balancer-logs"), "drifted");
+    assert_eq!(standing(&drifted, "volume-encrypted"), "holds");
+    // What is deployed is judged, too: a site that was made before its inventory was good is not good yet.
+    let stack = "lakeside-prod-logs";
+    let template = aws.query(
+        "cloudformation",
+        "210987654321",
+        &format!("Action=GetTemplate&Version=2010-05-15&StackName={stack}"),
+    );
+    assert!(template.contains("2192"));
+    let short = "breakGlass: ssm\nlogs: {retention: 1y}";
+    aws.edit("lakeside-prod.yaml", "breakGlass: ssm", short);
+    let exception = |rule: &str| format!("{{rule: {rule}, reason: a test, approvedBy: nobody, until: \"2099-01-01\"}}");
+    let exceptions = format!(
+        "profile: hipaa\n  exceptions: [{}, {}]",
+        exception("log-retention"),
+        exception("log-bucket-retention")
+    );
+    aws.edit("lakeside-prod.yaml", "profile: hipaa", &exceptions);
+    aws.ends(&["apply", "--yes", "lakeside-prod"], 0);
+    assert_eq!(standing(&evidence(2), "log-retention"), "excepted");
+    aws.edit("lakeside-prod.yaml", &exceptions, "profile: hipaa");
+    aws.edit("lakeside-prod.yaml", short, "breakGlass: ssm");
+    assert_eq!(standing(&evidence(2), "log-retention"), "broken");
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Debian's packages, each with a program that shows that it is there.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 19] = [
     ("haproxy", "/usr/sbin/haproxy"),
     ("iproute2", "/usr/sbin/ip"),
     ("mmdebstrap", "/usr/bin/mmdebstrap"),
@@ -21,6 +21,8 @@ const PACKAGES: [(&str, &str); 17] = [
     ("shellcheck", "/usr/bin/shellcheck"),
     ("jq", "/usr/bin/jq"),
     ("curl", "/usr/bin/curl"),
+    ("chromium", "/usr/bin/chromium"),
+    ("chromium-driver", "/usr/bin/chromedriver"),
     ("systemd", "/usr/bin/systemd-analyze"),
 ];
 

@@ -42,6 +42,7 @@ impl Gathered {
             kind: resource.kind.clone(),
             physical: resource.physical.clone(),
             state,
+            age: None,
         });
     }
 
@@ -144,12 +145,14 @@ impl Session {
                     kind: resource.kind.clone(),
                     physical: resource.physical.clone(),
                     state: State::Unchecked { why },
+                    age: None,
                 });
             }
         }
         findings.extend(unchecked);
         let findings = ignoring(findings, &site.typed().drift.ignore, today);
-        SiteDrift { site: desired.site.to_string(), place: place.to_owned(), in_sync, findings }
+        let (site, place) = (desired.site.to_string(), place.to_owned());
+        SiteDrift { site, place, in_sync, findings, ..SiteDrift::default() }
     }
 
     /// What was applied, and what looking at it found: CloudFormation's detection for some stacks, own reads for all.
@@ -223,6 +226,7 @@ fn of_stack(target: &str, state: State) -> Finding {
         kind: "AWS::CloudFormation::Stack".to_owned(),
         physical: String::new(),
         state,
+        age: None,
     }
 }
 
@@ -313,6 +317,7 @@ mod tests {
             kind: "K".into(),
             physical: "p".into(),
             state: State::Drifted { property: property.into(), expected: "a".into(), actual: "b".into() },
+            age: None,
         }
     }
 

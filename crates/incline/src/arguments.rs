@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Apply(Apply),
     Drift(Drift),
     Audit(Audit),
+    Evidence(Evidence),
     Trust(Trust),
     Nodes(Nodes),
     Destroy(Destroy),
@@ -255,10 +256,43 @@ pub(crate) enum OnAudit {
 
 /// Say what no longer holds, without changing anything
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Drift {
+    #[command(subcommand)]
+    pub(crate) what: Option<OnDrift>,
     /// The sites; default: all
     pub(crate) sites: Vec<String>,
-    /// List what is in sync, too
+    /// All sites
+    #[arg(long, conflicts_with = "sites")]
+    pub(crate) all: bool,
+    /// Write reports into this folder: report.json, index.html, junit.xml, incline.prom; and keep a history of each site there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Keep the histories elsewhere: where several shards share them
+    #[arg(long, value_name = "DIR", requires = "report")]
+    pub(crate) history: Option<PathBuf>,
+    /// Only what was not there before this moment (2026-11-24, or with a time)
+    #[arg(long, value_name = "WHEN", requires = "report")]
+    pub(crate) since: Option<String>,
+    /// Only the sites that fall to the I-th of N shards, from 1
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// How many sites are looked at side by side
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) at_once: u16,
+    /// For how many minutes one site may be looked at
+    #[arg(long, value_name = "MINUTES", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) site_deadline: u32,
+    /// After how many minutes the run ends, with what it has
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) deadline: Option<u32>,
+    /// Tell of what is new and what is gone, at the address in INCLINE_WEBHOOK_URL
+    #[arg(long, value_name = "FORM", requires = "report")]
+    pub(crate) notify: Option<Notify>,
+    /// Send metrics to the push gateway at the address in INCLINE_PUSH_URL
+    #[arg(long, requires = "report")]
+    pub(crate) push: bool,
+    /// List what nobody can check, too
     #[arg(long)]
     pub(crate) full: bool,
     /// Print the report as JSON
@@ -266,6 +300,70 @@ pub(crate) struct Drift {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) bootstrap: Bootstrap,
+    #[command(flatten)]
+    pub(crate) forks: Forks,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnDrift {
+    /// Make one report of those of several shards
+    Merge {
+        /// The folders of their reports
+        #[arg(required = true)]
+        parts: Vec<PathBuf>,
+        /// The folder of the report
+        #[arg(long, value_name = "DIR")]
+        report: PathBuf,
+    },
+}
+
+/// What a webhook is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Notify {
+    /// What is new and what is gone, as JSON
+    Json,
+    /// A message as Slack takes it, and what speaks like it
+    Slack,
+}
+
+/// One of several parts of an estate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shard {
+    /// Which, from 1.
+    pub(crate) number: u32,
+    /// Of how many.
+    pub(crate) of: u32,
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match parts {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            _ => Err("a shard is `I/N`, and I is from 1 to N".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+/// Write for an auditor how a site's safeguards stand: a page and JSON, paragraph by paragraph, with drift, changes and approvals
+#[derive(Debug, Args)]
+pub(crate) struct Evidence {
+    /// The site
+    pub(crate) site: String,
+    /// The folder of SITE.html and SITE.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Ask neither AWS nor hosts: only what the inventory asks for is judged
+    #[arg(long)]
+    pub(crate) offline: bool,
     #[command(flatten)]
     pub(crate) forks: Forks,
 }

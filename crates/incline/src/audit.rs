@@ -6,10 +6,11 @@ use crate::arguments::Common;
 use crate::error::Failure;
 use crate::hosts::OnPremises;
 use crate::live::Live;
+use crate::look::Looked;
 use crate::{planner, view};
 use incline_audit::{Access, Approval, Person, Planned, PlannedStep, Trail, What};
 use incline_exec::{Ended, Lane, Look, Say, System};
-use incline_model::drift::{Drift, State};
+use incline_model::drift::State;
 use incline_model::estate::Estate;
 use incline_model::event::{Event, Trouble};
 use incline_model::plan::{Plan, Step, Verb, is_of_tenant};
@@ -213,9 +214,10 @@ impl<S: System> System for Audited<'_, S> {
     }
 }
 
-/// Writes down what a look for drift found.
-pub(crate) fn looked(trail: &Trail, estate: &Estate, entered: Entered<'_>, drift: &Drift) -> Result<(), Failure> {
-    let sites = drift.sites.iter().filter_map(|found| {
+/// Writes down what looks for drift found.
+pub(crate) fn looked<'a>(trail: &Trail, looks: impl IntoIterator<Item = &'a Looked>) -> Result<(), Failure> {
+    let sites = looks.into_iter().map(|looked| {
+        let found = &looked.drift;
         let mut findings: BTreeMap<String, usize> = BTreeMap::new();
         for finding in &found.findings {
             *findings.entry(finding.state.class().to_owned()).or_default() += 1;
@@ -226,8 +228,8 @@ pub(crate) fn looked(trail: &Trail, estate: &Estate, entered: Entered<'_>, drift
             }
             _ => None,
         });
-        let access = entered.access(estate.site(&found.site)?, &found.place);
-        Some(incline_audit::Look { access, in_sync: found.in_sync, findings, drifted: drifted.collect() })
+        let drifted = drifted.collect();
+        incline_audit::Look { access: looked.access.clone(), in_sync: found.in_sync, findings, drifted }
     });
     let what = What::Looked { who: Person::here(), sites: sites.collect() };
     trail.append(None, what).map(drop).map_err(Failure::Audit)

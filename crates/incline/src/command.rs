@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod destroy;
 pub(crate) mod drift;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod f5;
 pub(crate) mod graph;

@@ -175,7 +175,7 @@ fn tenants(sites: &[&OnPrem], doing: Doing) -> Result<Tenants, Failure> {
 }
 
 /// Where a site stands, for the eye.
-fn place(site: &OnPrem) -> String {
+pub(crate) fn place(site: &OnPrem) -> String {
     format!("on premises, {}", view::count(site.typed().hosts.len(), "host"))
 }
 

@@ -7,9 +7,12 @@ mod carry_out;
 mod command;
 mod error;
 mod estate;
+mod evidence;
 mod hosts;
 mod live;
+mod look;
 mod planner;
+mod report;
 mod safeguards;
 mod view;
 
@@ -50,6 +53,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Apply(options) => command::apply::run(common, options),
         Command::Drift(options) => command::drift::run(common, options),
         Command::Audit(options) => command::audit::run(common, options),
+        Command::Evidence(options) => command::evidence::run(common, options),
         Command::Trust(options) => command::trust::run(common, options),
         Command::Nodes(options) => command::nodes::run(common, options),
         Command::Destroy(options) => command::destroy::run(common, options),

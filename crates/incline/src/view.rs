@@ -6,7 +6,10 @@ pub(crate) mod drift;
 pub(crate) mod failure;
 pub(crate) mod junit;
 pub(crate) mod looking;
+pub(crate) mod metrics;
+pub(crate) mod news;
 pub(crate) mod nodes;
+pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod safeguards;
@@ -41,7 +44,12 @@ pub(crate) fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// Now, as RFC 3339 writes it, in UTC.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
 /// Today, as RFC 3339 writes it, in UTC.
 pub(crate) fn today() -> String {
-    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
+    now().chars().take(10).collect()
 }

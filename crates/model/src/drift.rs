@@ -3,7 +3,7 @@ use crate::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The version of the drift report's JSON.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What stands for a value where there is none.
 pub const NOTHING: &str = "not there";
@@ -14,22 +14,89 @@ pub const NOTHING: &str = "not there";
 pub struct Drift {
     /// The version of this format.
     pub format: u32,
+    /// When it began, RFC 3339 in UTC.
+    pub at: String,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// Whether the whole estate was looked at, and not some of its sites.
+    pub whole: bool,
+    /// Which shard of it was looked at, as `I/N`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// How many findings there are of each class.
+    pub counts: BTreeMap<String, usize>,
     /// The sites, by name.
     pub sites: Vec<SiteDrift>,
 }
 
 /// What a look at a site found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SiteDrift {
     /// The site.
     pub site: String,
     /// Its account and region, for the eye.
     pub place: String,
+    /// When it was looked at, RFC 3339 in UTC.
+    pub at: String,
+    /// How long that took, in milliseconds.
+    pub milliseconds: u64,
+    /// How many requests AWS was sent.
+    pub requests: usize,
     /// How many resources are as they must be.
     pub in_sync: usize,
     /// All others, by target, resource and property.
     pub findings: Vec<Finding>,
+    /// What was found before and is no more, where a history is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Gone>,
+    /// How it stood in the last nights, the oldest first, where a history is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trend: Vec<Point>,
+}
+
+/// Something that was found before and is no more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gone {
+    /// What it was.
+    pub what: String,
+    /// Since when it had been known.
+    pub since: String,
+}
+
+/// How a site stood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Point {
+    /// When it was looked at.
+    pub at: String,
+    /// How many properties had drifted.
+    pub drifted: usize,
+    /// How much could not be checked because looking failed.
+    pub errors: usize,
+}
+
+/// For how long something has been found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Age {
+    /// Since when.
+    pub since: String,
+    /// Whether that is news.
+    pub news: News,
+}
+
+/// Whether something is news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum News {
+    /// It was not there the last time.
+    New,
+    /// It was there before.
+    Known,
+    /// It comes and goes, and is announced no more.
+    Flapping,
 }
 
 /// Something about a resource that is not simply in sync.
@@ -46,6 +113,9 @@ pub struct Finding {
     pub physical: String,
     /// What is the matter.
     pub state: State,
+    /// For how long, where a history is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<Age>,
 }
 
 /// What is the matter with a resource.
@@ -110,9 +180,46 @@ impl State {
     }
 }
 
-impl Drift {
+impl Finding {
+    /// What it is about, the same every night: target, resource and property, but no values.
+    pub fn what(&self) -> String {
+        let property = match &self.state {
+            State::Drifted { property, .. } | State::Ignored { property, .. } => property.as_str(),
+            _ => "",
+        };
+        let words = [self.target.as_str(), &self.resource, property];
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        words.join(" ")
+    }
+}
+
+impl SiteDrift {
     /// How many findings there are of a class.
     pub fn count(&self, class: &str) -> usize {
-        self.sites.iter().flat_map(|site| &site.findings).filter(|finding| finding.state.class() == class).count()
+        self.findings.iter().filter(|finding| finding.state.class() == class).count()
+    }
+}
+
+/// The classes of findings, the gravest first.
+pub const CLASSES: [&str; 6] = ["drifted", "error", "warning", "pending", "ignored", "unchecked"];
+
+impl Drift {
+    /// What looks at some sites found.
+    pub fn new(at: String, milliseconds: u64, whole: bool, shard: Option<String>, mut sites: Vec<SiteDrift>) -> Self {
+        sites.sort_by(|a, b| a.site.cmp(&b.site));
+        let mut drift = Self { format: FORMAT, at, milliseconds, whole, shard, counts: BTreeMap::new(), sites };
+        drift.counts = CLASSES.into_iter().map(|class| (class.to_owned(), drift.count(class))).collect();
+        drift
+    }
+
+    /// Whether there is anything to tell: something new, something gone.
+    pub fn has_news(&self) -> bool {
+        let is_new = |finding: &Finding| finding.age.as_ref().is_some_and(|age| age.news == News::New);
+        self.sites.iter().any(|site| !site.gone.is_empty() || site.findings.iter().any(is_new))
+    }
+
+    /// How many findings there are of a class.
+    pub fn count(&self, class: &str) -> usize {
+        self.sites.iter().map(|site| site.count(class)).sum()
     }
 }

@@ -287,7 +287,7 @@ pub fn drift_hosts(
     secrets: &Secrets,
 ) -> SiteDrift {
     let beside = preflight::faults(hosts, sightings);
-    let mut drift = SiteDrift { site: site.to_owned(), place: String::new(), in_sync: 0, findings: Vec::new() };
+    let mut drift = SiteDrift { site: site.to_owned(), ..SiteDrift::default() };
     for host in hosts {
         let name = format!("{site}/{}", host.name);
         let whole = |state: State| finding(&name, "host", state);

@@ -24,6 +24,7 @@ pub(crate) fn finding(target: &str, id: &str, state: State) -> Finding {
         kind: kind.to_owned(),
         physical: String::new(),
         state,
+        age: None,
     }
 }
 

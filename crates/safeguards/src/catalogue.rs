@@ -124,10 +124,13 @@ const FILES: [(Category, &str, &str); 6] = [
 ];
 const ELIGIBLE: (&str, &str) = ("data/eligible.yaml", include_str!("../data/eligible.yaml"));
 
+const PARAGRAPHS: (&str, &str) = ("data/paragraphs.yaml", include_str!("../data/paragraphs.yaml"));
+
 /// All rules.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     rules: BTreeMap<String, Rule>,
+    paragraphs: BTreeMap<String, String>,
 }
 
 impl Catalogue {
@@ -141,25 +144,37 @@ impl Catalogue {
             serde_yaml::from_str(text).map_err(|error| Error { file, cause: error.to_string() })?;
         let services: Vec<String> = eligible.services.keys().map(|prefix| format!("/^{prefix}/")).collect();
         let services = format!("[{}]", services.join(", "));
+        let (file, text) = PARAGRAPHS;
+        let paragraphs: BTreeMap<String, String> =
+            serde_yaml::from_str(text).map_err(|error| Error { file, cause: error.to_string() })?;
         let mut rules = BTreeMap::new();
         for (category, file, text) in FILES {
             let read: Vec<Rule> =
                 serde_yaml::from_str(text).map_err(|error| Error { file, cause: error.to_string() })?;
             for mut rule in read {
-                let broken = |cause| Error { file, cause: format!("{}: {cause}", rule.id) };
+                let id = rule.id.clone();
+                let broken = |cause| Error { file, cause: format!("{id}: {cause}") };
                 rule.category = category;
                 rule.clauses = guard::parse(&rule.guard.replace("%eligible", &services)).map_err(broken)?;
+                if let Some(unknown) = rule.paragraphs.iter().find(|paragraph| !paragraphs.contains_key(*paragraph)) {
+                    return Err(broken(format!("there is no paragraph {unknown}")));
+                }
                 if let Some(twice) = rules.insert(rule.id.clone(), rule) {
                     return Err(Error { file, cause: format!("{} stands twice", twice.id) });
                 }
             }
         }
-        Ok(Self { rules })
+        Ok(Self { rules, paragraphs })
     }
 
     /// The rules, by name.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.rules.values()
+    }
+
+    /// The paragraphs of 45 CFR that rules name, each with its heading, in their order.
+    pub fn paragraphs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.paragraphs.iter().map(|(paragraph, heading)| (paragraph.as_str(), heading.as_str()))
     }
 
     /// The rule of that name.

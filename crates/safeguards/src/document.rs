@@ -23,11 +23,16 @@ pub struct Document {
 }
 
 impl Document {
-    /// What a place in it is of: a resource where it is a stack's, or else the whole.
+    /// What a place in it is of: a stack's resource, as `STACK/RESOURCE`; a host's item, as `SITE/HOST ITEM`; or else the whole.
     pub(crate) fn part(&self, path: &str) -> String {
         let mut steps = path.split('/');
-        match (steps.next(), steps.next()) {
-            (Some("Resources"), Some(resource)) if self.of == Of::Stack => format!("{}/{resource}", self.target),
+        let item = |index: &str| self.value.get("items")?.get(index.parse::<usize>().ok()?)?.get("id")?.as_str();
+        match (self.of, steps.next(), steps.next()) {
+            (Of::Stack, Some("Resources"), Some(resource)) => format!("{}/{resource}", self.target),
+            (Of::Host, Some("items"), Some(index)) => match item(index) {
+                Some(id) => format!("{} {id}", self.target),
+                None => self.target.clone(),
+            },
             _ => self.target.clone(),
         }
     }
@@ -71,7 +76,8 @@ pub fn of_onprem(site: &OnPrem, hosts: &[Host], tenants: &[Tenant]) -> Vec<Docum
     let name = site.typed().name.as_str();
     let inventory = json(site.typed());
     let of_host = |host: &Host| {
-        let items: Vec<Value> = Stage::ALL.iter().flat_map(|stage| host.entries(*stage)).map(json).collect();
+        let entries = Stage::ALL.iter().flat_map(|stage| host.entries(*stage));
+        let items: Vec<Value> = entries.map(|entry| named(json(entry), entry.item.id())).collect();
         let known = site.typed().hosts.iter().find(|known| known.name.as_str() == host.name);
         json!({ "host": host.name, "roles": known.map(|known| &known.roles), "items": items })
     };
@@ -95,6 +101,14 @@ fn objects(tenant: &Tenant) -> Vec<Value> {
     let applications = tenant.declaration.as_object().into_iter().flatten();
     let inside = applications.filter_map(|(_, application)| application.as_object()).flatten();
     inside.map(|(_, object)| object).filter(|object| object.get("class").is_some()).cloned().collect()
+}
+
+/// An item, with what drift calls it.
+fn named(mut item: Value, id: String) -> Value {
+    if let Some(object) = item.as_object_mut() {
+        object.insert("id".to_owned(), id.into());
+    }
+    item
 }
 
 fn with_site(mut value: Value, inventory: &Value) -> Value {

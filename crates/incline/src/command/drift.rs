@@ -1,61 +1,165 @@
 //! `incline drift`
-use crate::arguments::{Common, Drift as Options};
-use crate::audit::{self, Entered};
+use crate::arguments::{Common, Drift as Options, OnDrift, Shard};
 use crate::error::{Exit, Failure};
-use crate::hosts::{Doing, OnPremises, desired};
-use crate::live::{self, Live};
-use crate::planner::{Against, Planner, digests, table};
-use crate::{estate, view};
-use incline_aws::{Journal, Mode};
-use incline_model::drift::{Drift, FORMAT};
+use crate::look::{Looked, Looker};
+use crate::report::{self, Folder};
+use crate::{audit, estate, live, view};
+use futures_util::stream::{self, StreamExt};
+use incline_model::drift::{Drift, SiteDrift};
+use std::time::{Duration, Instant};
 
 pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
-    live::block_on(work(common, options))
+    match &options.what {
+        Some(OnDrift::Merge { parts, report }) => merge(parts, report),
+        None => live::block_on(work(common, options)),
+    }
 }
 
 async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let at = view::now();
     let source = estate::read(common)?;
-    let (digests, lock) = digests(&source);
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
-    let table = table()?;
     let trail = audit::trail(common)?;
-    let sites = live::chosen(&estate, &options.sites)?;
-    let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(Mode::Look)).await?;
-    let wish = |site: &_| desired(site, &templates, options.bootstrap.api());
-    let mut onprem =
-        OnPremises::open(&sites.onprem, wish, options.forks.forks, Doing::Work("drift"))?.with_tenants()?;
-    let (observed, ()) = tokio::join!(live.observe(), onprem.observe(options.json));
-    observed?;
-    let planner = Planner {
-        estate: &estate,
-        templates: &templates,
-        table: &table,
-        against: Against::Live(&live.observed),
-        named: Default::default(),
-        digests: &digests,
-        lock: &lock,
-    };
-    let plan = planner.plan(&sites.aws, false)?;
-    let mut found = live.drift(&sites.aws, &plan).await;
-    found.extend(onprem.drift());
-    found.sort_by(|a, b| a.site.cmp(&b.site));
-    let drift = Drift { format: FORMAT, sites: found };
-    let entered = Entered { live: Some(&live), onprem: Some(&onprem) };
-    audit::looked(&trail, &estate, entered, &drift)?;
-    if options.json {
-        let text = serde_json::to_string_pretty(&drift);
-        let text = text.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })?;
-        view::say(&format!("{text}\n"))?;
-    } else {
-        view::say(&view::drift::text(&drift, options.full))?;
+    let folder = options.report.as_deref().map(|path| Folder::open(path, options.history.as_deref())).transpose()?;
+    let mut sites = estate::select(&estate, &options.sites)?;
+    if let Some(shard) = options.shard {
+        sites.retain(|site| owner(site.name().as_str(), shard.of) == shard.number);
     }
-    // What could not be checked is not in sync: a silent night must mean that somebody looked.
-    Ok(if drift.count("error") > 0 {
+    let looker = Looker::new(&source, &estate, &templates, options.bootstrap.api(), options.forks.forks)?;
+    let quiet = options.json || sites.len() > 1;
+    let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
+    let end = options.deadline.map(|deadline| began + minutes(deadline));
+    // Each site has its own time, and none waits for another longer than the run lasts.
+    let looks = sites.iter().map(|site| {
+        let looker = &looker;
+        async move {
+            let (began, at) = (Instant::now(), view::now());
+            let left = end.map(|end| end.saturating_duration_since(began));
+            let own = minutes(options.site_deadline);
+            let limit = left.map_or(own, |left| left.min(own));
+            let mut looked = match tokio::time::timeout(limit, looker.look(site, quiet)).await {
+                Ok(Ok(looked)) => looked,
+                Ok(Err(failure)) => Looked::failed(site, &failure),
+                Err(_) if limit < own => Looked::not(site, "the run came to its deadline before it".to_owned()),
+                Err(_) => {
+                    let limit = view::count(usize::try_from(options.site_deadline).unwrap_or_default(), "minute");
+                    Looked::not(
+                        site,
+                        format!("it took longer than {limit}, and was left; `--site-deadline` gives it more"),
+                    )
+                }
+            };
+            looked.drift.at = at;
+            looked.drift.milliseconds = milliseconds(began);
+            looked.drift.requests = looked.requests;
+            looked.drift.findings.sort();
+            looked.drift.findings.dedup();
+            looked
+        }
+    });
+    let looked: Vec<Looked> = stream::iter(looks).buffer_unordered(usize::from(options.at_once)).collect().await;
+    audit::looked(&trail, &looked)?;
+    let mut found: Vec<SiteDrift> = looked.into_iter().map(|looked| looked.drift).collect();
+    if let Some(folder) = &folder {
+        found.iter_mut().try_for_each(|site| folder.remember(site))?;
+    }
+    let whole = options.sites.is_empty() && options.shard.is_none();
+    let shard = options.shard.map(|shard| shard.to_string());
+    let drift = Drift::new(at, milliseconds(began), whole, shard, found);
+    if let Some(folder) = &folder {
+        folder.write(&drift)?;
+    }
+    show(&drift, options)?;
+    let sent = match &folder {
+        Some(folder) => report::tell(folder, &drift, options.notify, options.push).await,
+        None => Ok(()),
+    };
+    sent?;
+    Ok(exit(&drift))
+}
+
+fn show(drift: &Drift, options: &Options) -> Result<(), Failure> {
+    if options.json {
+        return view::say(&report::json(drift)?);
+    }
+    let shown = match &options.since {
+        None => drift.clone(),
+        Some(since) => {
+            let is_since = |age: &incline_model::drift::Age| age.since.as_str() >= since.as_str();
+            let mut shown = drift.clone();
+            for site in &mut shown.sites {
+                site.findings.retain(|finding| finding.age.as_ref().is_some_and(is_since));
+            }
+            shown
+        }
+    };
+    view::say(&view::drift::text(&shown, options.full))
+}
+
+/// What could not be checked is not in sync: a silent night must mean that somebody looked.
+fn exit(drift: &Drift) -> Exit {
+    if drift.count("error") > 0 {
         Exit::Failed
     } else if drift.count("drifted") > 0 {
         Exit::Differences
     } else {
         Exit::Done
-    })
+    }
+}
+
+/// One report of those of several shards.
+fn merge(parts: &[std::path::PathBuf], into: &std::path::Path) -> Result<Exit, Failure> {
+    let parts: Vec<Drift> = parts.iter().map(|part| report::read(part)).collect::<Result<_, _>>()?;
+    let (mut sites, mut shards): (Vec<SiteDrift>, Vec<Shard>) = (Vec::new(), Vec::new());
+    for part in &parts {
+        shards.extend(part.shard.as_ref().and_then(|shard| shard.parse::<Shard>().ok()));
+        for site in &part.sites {
+            match sites.iter_mut().find(|known| known.site == site.site) {
+                // A site that moved to another shard stands in two; the later look tells.
+                Some(known) if known.at < site.at => *known = site.clone(),
+                Some(_) => {}
+                None => sites.push(site.clone()),
+            }
+        }
+    }
+    let of = shards.first().map_or(0, |shard| shard.of);
+    let whole = parts.iter().any(|part| part.whole)
+        || (of > 0 && (1..=of).all(|number| shards.contains(&Shard { number, of })));
+    let at = parts.iter().map(|part| part.at.clone()).min().unwrap_or_default();
+    let milliseconds = parts.iter().map(|part| part.milliseconds).max().unwrap_or_default();
+    let drift = Drift::new(at, milliseconds, whole, None, sites);
+    Folder::open(into, None)?.write(&drift)?;
+    view::say(&view::drift::text(&drift, false))?;
+    if !whole {
+        view::warn("not all shards are there: this is a part of the estate");
+    }
+    Ok(exit(&drift))
+}
+
+/// The shard that a site falls to, by rendezvous hashing (Thaler and Ravishankar 1998): with one shard more, only what falls to
+/// that one moves.
+fn owner(site: &str, shards: u32) -> u32 {
+    (1..=shards).max_by_key(|shard| incline_plan::digest(&format!("{shard} {site}"))).unwrap_or(1)
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_another_shard_only_what_falls_to_it_moves() {
+        let sites: Vec<String> = (0..400).map(|number| format!("site-{number}")).collect();
+        for shards in 1..8 {
+            let moved = sites.iter().filter(|site| owner(site, shards) != owner(site, shards + 1));
+            assert!(moved.clone().all(|site| owner(site, shards + 1) == shards + 1));
+            let most = (1..=shards).map(|shard| sites.iter().filter(|site| owner(site, shards) == shard).count()).max();
+            assert!(most.unwrap() < 2 * 400 / shards as usize + 1, "{shards}: {most:?}");
+        }
+    }
 }

@@ -35,6 +35,20 @@ fn text(failure: &Failure) -> String {
     text
 }
 
+/// A failure in one line: what, its causes, and the way out.
+pub(crate) fn line(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    if let Some(hint) = failure.hint() {
+        text.push_str(&format!("; {hint}"));
+    }
+    text
+}
+
 /// Faults, each with the line that it is about.
 pub(crate) fn snippets(faults: &[Fault], texts: &BTreeMap<String, String>) -> String {
     let mut text = String::new();

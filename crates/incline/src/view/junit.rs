@@ -1,6 +1,7 @@
 //! What passes and what fails, as JUnit's XML.
 use crate::error::Failure;
 use crate::safeguards::Broken;
+use incline_model::drift::{Drift, State};
 use incline_model::fault::Fault;
 use incline_safeguards::{Assessment, Bearing, Catalogue};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -55,4 +56,37 @@ fn failed(fault: &Fault) -> TestCaseStatus {
 fn written(report: &Report) -> Result<String, Failure> {
     let text = report.to_string();
     text.map(|text| text + "\n").map_err(|error| Failure::Other { cause: error.to_string(), hint: None })
+}
+
+/// A drift report: a suite a site. What drifted fails, what could not be checked is an error, what nobody checks or the inventory
+/// bears is skipped; what is in sync is one case.
+pub(crate) fn drift(drift: &Drift) -> Result<String, Failure> {
+    let mut report = Report::new("incline drift");
+    for site in &drift.sites {
+        let mut suite = TestSuite::new(site.site.clone());
+        suite.set_time(std::time::Duration::from_millis(site.milliseconds));
+        let in_sync = format!("in sync: {}", super::count(site.in_sync, "resource"));
+        suite.add_test_case(TestCase::new(in_sync, TestCaseStatus::success()));
+        for finding in &site.findings {
+            let (status, text) = match &finding.state {
+                State::Drifted { expected, actual, .. } => {
+                    let status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    (status, format!("{expected} → {actual}"))
+                }
+                State::Error { why } => (TestCaseStatus::non_success(NonSuccessKind::Error), why.clone()),
+                State::Unchecked { why } => (TestCaseStatus::skipped(), why.clone()),
+                State::Ignored { reason, until, .. } => {
+                    (TestCaseStatus::skipped(), format!("borne until {until}: {reason}"))
+                }
+                State::Pending { what } | State::Warning { what } => (TestCaseStatus::skipped(), what.clone()),
+            };
+            let mut status = status;
+            status.set_message(text);
+            let mut case = TestCase::new(finding.what(), status);
+            case.set_classname(format!("{}.{}", site.site, finding.state.class()));
+            suite.add_test_case(case);
+        }
+        report.add_test_suite(suite);
+    }
+    written(&report)
 }
