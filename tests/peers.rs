@@ -1,6 +1,7 @@
 //! What third parties say: cfn-lint, AWS's cloudformation-validate, the real Ignition, systemd, shellcheck, kubeadm.
 //! `cargo xtask test` sets them up; alone these tests are left out.
 use crate::support::*;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -64,6 +65,7 @@ fn linters_would_find_something() {
         .output()
         .unwrap();
     assert!(!lint.status.success());
+    assert!(checkov(folder.path())["summary"]["failed"].as_u64() > Some(3));
     let validate = Command::new(testbed("lint/bin/python"))
         .arg(root().join("tests/testbed/validate.py"))
         .arg(&template)
@@ -270,4 +272,45 @@ fn kubeadm_accepts_every_configuration() {
         }
     }
     assert!(count >= 14, "{count} configurations");
+}
+
+/// What checkov says of the templates in a folder.
+fn checkov(folder: &Path) -> serde_json::Value {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(testbed("checkov/bin/checkov"))
+        .arg("-d")
+        .arg(folder)
+        .args(["--framework", "cloudformation", "--compact", "--quiet", "--skip-download", "--soft-fail", "-o", "json"])
+        .env("HOME", home.path())
+        .env("LOG_LEVEL", "ERROR")
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", stdout(&output), stderr(&output)))
+}
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn checkov_finds_nothing_that_is_not_argued() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(&["render", "lakeside-prod", "lakeside-staging", "--out", folder.path().to_str().unwrap()]);
+    let report = checkov(folder.path());
+    assert_eq!(report["summary"]["parsing_errors"], 0);
+    assert!(report["summary"]["passed"].as_u64() > Some(300), "{}", report["summary"]);
+    let failed: BTreeSet<(String, String)> = report["results"]["failed_checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| (check["check_id"].as_str().unwrap().to_owned(), check["resource"].as_str().unwrap().to_owned()))
+        .collect();
+    let argued: BTreeSet<(String, String)> = std::fs::read_to_string(root().join("docs/checkov.md"))
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("| CKV"))
+        .map(|line| {
+            let mut cells = line.split('|').map(str::trim).skip(1);
+            (cells.next().unwrap().to_owned(), cells.next().unwrap().to_owned())
+        })
+        .collect();
+    assert_eq!(failed, argued);
 }

@@ -35,6 +35,7 @@ pub(crate) fn prepare() -> Outcome {
     std::fs::create_dir_all(folder()).map_err(|error| format!("target/testbed cannot be made: {error}"))?;
     packages()?;
     environment("lint")?;
+    environment("checkov")?;
     environment("aws")?;
     hosts()?;
     kubernetes::prepare()
