@@ -314,3 +314,47 @@ fn checkov_finds_nothing_that_is_not_argued() {
         .collect();
     assert_eq!(failed, argued);
 }
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn what_runs_it_each_night_is_what_systemd_and_kubernetes_take() {
+    let units = root().join("deploy/systemd");
+    // verify wants the program to be there: the unit is looked at with the one that was built.
+    let folder = tempfile::tempdir().unwrap();
+    for unit in ["incline-drift.service", "incline-drift.timer"] {
+        let text = std::fs::read_to_string(units.join(unit)).unwrap();
+        std::fs::write(folder.path().join(unit), text.replace("/usr/local/bin/incline", env!("CARGO_BIN_EXE_incline")))
+            .unwrap();
+    }
+    let verify = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(["incline-drift.service", "incline-drift.timer"].map(|unit| folder.path().join(unit)))
+        .output()
+        .unwrap();
+    assert_clean("systemd-analyze verify", &verify);
+    // 0 is best, 10 worst; in tenths. What is left is argued in docs/nightly.md.
+    let security = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=12", "--no-pager"])
+        .arg(folder.path().join("incline-drift.service"))
+        .output()
+        .unwrap();
+    assert!(security.status.success(), "{}", stdout(&security));
+    for (manifest, documents) in [("drift.yaml", 4), ("drift-shards.yaml", 2)] {
+        let validate = Command::new(testbed("lint/bin/kubernetes-validate"))
+            .args(["--strict", "-k", "1.36"])
+            .arg(root().join("deploy/kubernetes").join(manifest))
+            .output()
+            .unwrap();
+        let said = stdout(&validate) + &stderr(&validate);
+        assert!(validate.status.success() && said.matches(" passed for resource ").count() == documents, "{said}");
+    }
+    // The arguments in them are incline's.
+    for manifest in ["drift.yaml", "drift-shards.yaml"] {
+        let text = std::fs::read_to_string(root().join("deploy/kubernetes").join(manifest)).unwrap();
+        let help = succeed(&["drift", "--help"]) + &succeed(&["drift", "merge", "--help"]);
+        let options = text
+            .split(|c: char| c.is_whitespace() || "[],=\"'".contains(c))
+            .filter(|word| word.starts_with("--") && word.len() > 3);
+        options.for_each(|option| assert!(help.contains(option), "{manifest}: there is no {option}"));
+    }
+}

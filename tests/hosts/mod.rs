@@ -6,6 +6,7 @@ mod cluster;
 mod execs;
 mod faults;
 mod kinds;
+mod nightly;
 mod storage;
 mod strings;
 mod vpn;

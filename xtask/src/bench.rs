@@ -110,7 +110,7 @@ fn resources(plan: &str) -> usize {
 }
 
 /// An estate of like sites: own networks, domains and names; no VPN and no peering, as those would tie sites together.
-fn generate(folder: &Path, sites: usize, pools: usize) -> Outcome {
+pub(crate) fn generate(folder: &Path, sites: usize, pools: usize) -> Outcome {
     let fail = |error: std::io::Error| format!("{}: {error}", folder.display());
     std::fs::create_dir_all(folder).map_err(fail)?;
     std::fs::copy(root().join("inventories/incline.lock"), folder.join("incline.lock")).map_err(fail)?;

@@ -3,6 +3,7 @@ mod bench;
 mod bench_apply;
 mod bench_f5;
 mod bench_hosts;
+mod bench_safeguards;
 mod demo;
 mod emulator;
 mod kubernetes;
@@ -22,6 +23,7 @@ cargo xtask bench              time and memory, beside terraform and cfn-lint wh
 cargo xtask bench-apply        apply and drift of the production site, beside the AWS CLI, against an emulator
 cargo xtask bench-f5           a site of 200 nodes behind a double of a BIG-IP, with 50 and with 500 virtual servers
 cargo xtask bench-hosts        hosts looked at and changed, beside ansible, mitogen, pyinfra, OpenSSH and a bare connection
+cargo xtask bench-safeguards   an estate of 100 sites judged by the safeguards, beside checkov and cfn-guard
 cargo xtask schema-tables      make the tables anew that come from CloudFormation's schemas";
 
 /// What a task ends with: nothing, or one sentence.
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         "bench-apply" => bench_apply::run(),
         "bench-f5" => bench_f5::run(),
         "bench-hosts" => bench_hosts::run(),
+        "bench-safeguards" => bench_safeguards::run(),
         "schema-tables" => schema_tables(),
         _ => Err(USAGE.to_owned()),
     };

@@ -162,13 +162,31 @@ pub(crate) fn lint_python() -> Result<PathBuf, String> {
 
 /// cargo-deny of a pinned version, installed once; without optimisation, which costs more than one run gains.
 pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
-    const VERSION: &str = "0.20.2";
-    let place = folder().join("cargo-deny");
-    let binary = place.join("bin/cargo-deny");
-    let installed = Command::new(&binary).arg("--version").output();
-    if !installed.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(VERSION)) {
+    installed("cargo-deny", "0.20.2", &["--debug"])
+}
+
+/// AWS's own judge of templates, of a pinned version, for the benches.
+pub(crate) fn cfn_guard() -> Result<PathBuf, String> {
+    installed("cfn-guard", "3.2.0", &[])
+}
+
+/// checkov, of pinned versions.
+pub(crate) fn checkov() -> Outcome {
+    std::fs::create_dir_all(folder()).map_err(|error| error.to_string())?;
+    packages()?;
+    environment("checkov")
+}
+
+/// A program of crates.io's, of this version.
+fn installed(name: &str, version: &str, how: &[&str]) -> Result<PathBuf, String> {
+    let place = folder().join(name);
+    let binary = place.join("bin").join(name);
+    let found = Command::new(&binary).arg("--version").output();
+    if !found.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(version)) {
         run(cargo()
-            .args(["install", "--quiet", "--locked", "--debug", "--version", VERSION, "cargo-deny", "--root"])
+            .args(["install", "--quiet", "--locked", "--version", version, name])
+            .args(how)
+            .arg("--root")
             .arg(&place))?;
     }
     Ok(binary)

@@ -62,6 +62,14 @@ impl Trail {
         }
     }
 
+    /// Whether records can be written. Nothing is, but the file is made where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn is_writable(&self) -> Result<(), Error> {
+        self.open().map(drop)
+    }
+
     /// Writes a record, and gives the trail's new end once that is on the disk. A record that a crash cut off is taken away
     /// before, which is recorded, too.
     ///

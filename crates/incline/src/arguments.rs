@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Drift(Drift),
     Audit(Audit),
     Evidence(Evidence),
+    Doctor(Doctor),
     Trust(Trust),
     Nodes(Nodes),
     Destroy(Destroy),
@@ -274,7 +275,7 @@ pub(crate) struct Drift {
     /// Only what was not there before this moment (2026-11-24, or with a time)
     #[arg(long, value_name = "WHEN", requires = "report")]
     pub(crate) since: Option<String>,
-    /// Only the sites that fall to the I-th of N shards, from 1
+    /// Only the sites that fall to shard I of N, from 0/N to N-1/N
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
     /// How many sites are looked at side by side
@@ -292,6 +293,9 @@ pub(crate) struct Drift {
     /// Send metrics to the push gateway at the address in INCLINE_PUSH_URL
     #[arg(long, requires = "report")]
     pub(crate) push: bool,
+    /// Exit with 0 although there is drift; with 1 still if something could not be checked
+    #[arg(long)]
+    pub(crate) exit_zero: bool,
     /// List what nobody can check, too
     #[arg(long)]
     pub(crate) full: bool,
@@ -314,6 +318,9 @@ pub(crate) enum OnDrift {
         /// The folder of the report
         #[arg(long, value_name = "DIR")]
         report: PathBuf,
+        /// Exit with 0 although there is drift
+        #[arg(long)]
+        exit_zero: bool,
     },
 }
 
@@ -329,7 +336,7 @@ pub(crate) enum Notify {
 /// One of several parts of an estate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shard {
-    /// Which, from 1.
+    /// Which, from 0, as an Indexed Job of Kubernetes counts.
     pub(crate) number: u32,
     /// Of how many.
     pub(crate) of: u32,
@@ -341,8 +348,8 @@ impl std::str::FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         match parts {
-            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
-            _ => Err("a shard is `I/N`, and I is from 1 to N".to_owned()),
+            Some((number, of)) if number < of => Ok(Self { number, of }),
+            _ => Err("a shard is `I/N`, and I is from 0 to N-1".to_owned()),
         }
     }
 }
@@ -364,6 +371,18 @@ pub(crate) struct Evidence {
     /// Ask neither AWS nor hosts: only what the inventory asks for is judged
     #[arg(long)]
     pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) forks: Forks,
+}
+
+/// Say what this machine, these credentials and this network can reach of some sites, and what they cannot
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The sites; default: all
+    pub(crate) sites: Vec<String>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) forks: Forks,
 }

@@ -12,7 +12,7 @@ use incline_audit::{Access, Approval, Person, Planned, PlannedStep, Trail, What}
 use incline_exec::{Ended, Lane, Look, Say, System};
 use incline_model::drift::State;
 use incline_model::estate::Estate;
-use incline_model::event::{Event, Trouble};
+use incline_model::event::{Event, Outcome, Trouble};
 use incline_model::plan::{Plan, Step, Verb, is_of_tenant};
 use incline_model::site::Site;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +81,8 @@ pub(crate) struct Run<'a> {
     intent: &'a Intent<'a>,
     /// The sites, and those of their hosts that something is done to.
     sites: BTreeMap<String, BTreeSet<String>>,
+    /// Targets of steps that were not done: their hosts may be locked still.
+    undone: Mutex<BTreeSet<String>>,
     began: u64,
     /// Why something that happened could not be written down.
     missed: Mutex<Option<incline_audit::Error>>,
@@ -143,13 +145,19 @@ impl<'a> Run<'a> {
         };
         let began = trail.append(None, what).map_err(Failure::Audit)?.sequence;
         let sites = sites.into_iter().map(|(name, _, hosts)| (name, hosts)).collect();
-        Ok(Self { trail, intent, sites, began, missed: Mutex::default() })
+        Ok(Self { trail, intent, sites, undone: Mutex::default(), began, missed: Mutex::default() })
     }
 
     /// Writes down that something happened. The start of a step is written by [`Audited`], before it starts.
     pub(crate) fn heard(&self, event: &Event) {
-        if !matches!(event, Event::Sent { .. } | Event::Finished { .. }) {
-            return;
+        match event {
+            Event::Finished { outcome: Outcome::Done | Outcome::AlreadyDone, .. } | Event::Sent { .. } => {}
+            Event::Finished { target, .. } => {
+                if let Ok(mut undone) = self.undone.lock() {
+                    undone.insert(target.clone());
+                }
+            }
+            _ => return,
         }
         if let (Err(error), Ok(mut missed)) = (self.write(event), self.missed.lock()) {
             missed.get_or_insert(error);
@@ -170,10 +178,19 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let text = self.trail.read().map_err(Failure::Audit)?;
-        let (text, head) = (&text, &head);
-        let copies = self.sites.iter().map(|(name, hosts)| async move {
-            let site = self.intent.estate.site(name)?;
-            let kept = copies::keep(&self.intent.entered, site, hosts, text, head).await;
+        let undone = self.undone.into_inner().unwrap_or_default();
+        let is_left = |site: &str, host: &str| {
+            let host = format!("{site}/{host}/");
+            undone.iter().any(|target| target.starts_with(&host))
+        };
+        let sites = self.sites.iter().map(|(name, hosts)| {
+            let hosts: BTreeSet<String> = hosts.iter().filter(|host| !is_left(name, host)).cloned().collect();
+            (name, hosts)
+        });
+        let (intent, text, head) = (self.intent, &text, &head);
+        let copies = sites.map(|(name, hosts)| async move {
+            let site = intent.estate.site(name)?;
+            let kept = copies::keep(&intent.entered, site, &hosts, text, head).await;
             kept.err().map(|why| format!("{name} keeps no copy of the audit trail: {why}"))
         });
         for warning in futures_util::future::join_all(copies).await.into_iter().flatten() {

@@ -54,6 +54,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Drift(options) => command::drift::run(common, options),
         Command::Audit(options) => command::audit::run(common, options),
         Command::Evidence(options) => command::evidence::run(common, options),
+        Command::Doctor(options) => command::doctor::run(common, options),
         Command::Trust(options) => command::trust::run(common, options),
         Command::Nodes(options) => command::nodes::run(common, options),
         Command::Destroy(options) => command::destroy::run(common, options),

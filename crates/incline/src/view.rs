@@ -1,6 +1,7 @@
 //! What the user reads. Results go to stdout, diagnostics to stderr; colours only to a terminal that wants them.
 pub(crate) mod ask;
 pub(crate) mod audit;
+pub(crate) mod doctor;
 pub(crate) mod dot;
 pub(crate) mod drift;
 pub(crate) mod failure;

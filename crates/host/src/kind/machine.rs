@@ -1,5 +1,5 @@
 //! What a machine must bring before anything is done to it. Nothing here is ever changed: what is wanting is told.
-use super::node::{NODE, is_whole};
+use super::node::{NODE, is_none};
 use super::{Difference, Judgement, Kind, known};
 use crate::act::Act;
 use crate::ask::{Answers, Asks, Topic};
@@ -105,8 +105,8 @@ impl Kind for Machine {
             let is = if systems.is_empty() { "a system without /etc/os-release" } else { systems };
             wanting.push(format!("it runs {is}, and must run one of, or one like: {}", self.systems.join(", ")));
         }
-        // A member's own API server and kubelet listen there.
-        if !known!(seen.get(&NODE, &[]).map(is_whole)) {
+        // A member's own API server and kubelet listen there, and so do those that an interrupted run has left, which the node resets.
+        if known!(seen.get(&NODE, &[]).map(is_none)) {
             let taken: BTreeSet<u16> = text
                 .lines()
                 .filter_map(|line| u16::from_str_radix(line.strip_prefix("port ")?, 16).ok())
@@ -129,5 +129,24 @@ impl Kind for Machine {
 
     fn stays(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::Answer;
+
+    #[test]
+    fn what_an_interrupted_run_left_listening_is_in_nobodys_way() {
+        let machine = Machine { memory_mib: 0, cpus: 0, architecture: None, systems: Vec::new(), ports: vec![6443] };
+        for (node, refused) in [("none ", true), ("half ", false), ("control-plane https://api:6443", false)] {
+            let mut seen = Answers::default();
+            // 0x192B is 6443.
+            seen.answers.insert((MACHINE.name, Vec::new()), Answer::yes("name host-1\nport 192B"));
+            seen.answers.insert((NODE.name, Vec::new()), Answer::yes(node));
+            let judgement = machine.judge(&seen, &Secrets::new());
+            assert_eq!(matches!(judgement, Judgement::Refused { .. }), refused, "{node}");
+        }
     }
 }

@@ -30,9 +30,9 @@ emit node "$i" 0 "$state $server""#,
     aside: false,
 };
 
-/// Whether an answer says that the host is a whole member of some cluster.
-pub(super) fn is_whole(answer: &Answer) -> bool {
-    matches!(answer.text().split(' ').next(), Some("worker" | "control-plane"))
+/// Whether an answer says that kubeadm was never at work on the host.
+pub(super) fn is_none(answer: &Answer) -> bool {
+    answer.text().split(' ').next() == Some("none")
 }
 
 /// A node of a Kubernetes cluster.
