@@ -366,6 +366,25 @@ fn sixty_drifts_in_twenty_sites_are_found_and_nothing_else() {
     let history = std::fs::metadata(estate.lab.path("report/history/hall-0.jsonl")).unwrap().len();
     assert!(history < 2000, "{history} bytes for six nights");
 
+    // Something listens and never answers as sshd would: it costs its own time, or the run's, and nobody else's.
+    let hall = std::fs::read_to_string(estate.lab.path("inventories/dead-hall.yaml")).unwrap();
+    let slow = hall
+        .replace("dead-hall", "dead-slow")
+        .replace("10.99.250.1", "127.0.0.1")
+        .replace("user: ops", "port: 4571, user: ops");
+    estate.write("dead-slow", &slow);
+    for (option, limit, why, whole) in [
+        ("--site-deadline", "25s", "it took longer than 25s", true),
+        ("--deadline", "10s", "the run came to its deadline", false),
+    ] {
+        let report = estate.night("slow", &[option, limit]);
+        let site = |name: &str| sites(&report).iter().find(|site| site["site"] == name).unwrap();
+        let slow = site("dead-slow");
+        assert!(slow["findings"][0]["state"]["why"].as_str().unwrap().contains(why), "{slow}");
+        assert_eq!(report["whole"], whole);
+        assert!(!whole || site("hall-5")["inSync"].as_u64() > Some(20));
+    }
+
     // What a machine can reach, before its first night.
     let doctor = estate.lab.incline(&["doctor", "cloud-0", "hall-0", "dead-hall"]);
     let told = stdout(&doctor);

@@ -281,12 +281,12 @@ pub(crate) struct Drift {
     /// How many sites are looked at side by side
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) at_once: u16,
-    /// For how many minutes one site may be looked at
-    #[arg(long, value_name = "MINUTES", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) site_deadline: u32,
-    /// After how many minutes the run ends, with what it has
-    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) deadline: Option<u32>,
+    /// For how long one site may be looked at: 90s, 20m, 1h
+    #[arg(long, value_name = "TIME", default_value = "20m")]
+    pub(crate) site_deadline: humantime::Duration,
+    /// After how long the run ends, with what it has
+    #[arg(long, value_name = "TIME")]
+    pub(crate) deadline: Option<humantime::Duration>,
     /// Tell of what is new and what is gone, at the address in INCLINE_WEBHOOK_URL
     #[arg(long, value_name = "FORM", requires = "report")]
     pub(crate) notify: Option<Notify>,

@@ -36,6 +36,8 @@ pub(crate) struct Looked {
     pub(crate) observed: Option<Observed>,
     /// How many requests AWS was sent.
     pub(crate) requests: usize,
+    /// Whether the run came to its deadline before it.
+    pub(crate) is_cut: bool,
 }
 
 impl<'a> Looker<'a> {
@@ -70,7 +72,7 @@ impl<'a> Looker<'a> {
                 let drift = live.drift(&[&**aws], &plan).await.pop().unwrap_or_else(|| empty(site));
                 let access = Entered { live: Some(&live), onprem: None }.access(site, &drift.place);
                 let observed = live.observed.remove(site.name().as_str());
-                Ok(Looked { access, drift, observed, requests: journal.calls().len() })
+                Ok(Looked { access, drift, observed, requests: journal.calls().len(), is_cut: false })
             }
             Site::OnPrem(host) => {
                 let wish = |site: &_| desired(site, self.templates, self.api);
@@ -79,7 +81,7 @@ impl<'a> Looker<'a> {
                 onprem.observe(quiet).await;
                 let drift = onprem.drift().pop().unwrap_or_else(|| empty(site));
                 let access = Entered { live: None, onprem: Some(&onprem) }.access(site, &drift.place);
-                Ok(Looked { access, drift, observed: None, requests: 0 })
+                Ok(Looked { access, drift, observed: None, requests: 0, is_cut: false })
             }
         }
     }
@@ -111,7 +113,12 @@ impl Looked {
             age: None,
         });
         let access = Entered::default().access(site, &drift.place);
-        Self { access, drift, observed: None, requests: 0 }
+        Self { access, drift, observed: None, requests: 0, is_cut: false }
+    }
+
+    /// A site that the run's deadline came before.
+    pub(crate) fn cut(site: &Site) -> Self {
+        Self { is_cut: true, ..Self::not(site, "the run came to its deadline before it".to_owned()) }
     }
 
     /// The same, by what failed.

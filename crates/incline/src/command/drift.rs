@@ -30,22 +30,21 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
     let looker = Looker::new(&source, &estate, &templates, options.bootstrap.api(), options.forks.forks)?;
     let quiet = options.json || sites.len() > 1;
-    let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
-    let end = options.deadline.map(|deadline| began + minutes(deadline));
+    let end = options.deadline.map(|deadline| began + Duration::from(deadline));
     // Each site has its own time, and none waits for another longer than the run lasts.
     let looks = sites.iter().map(|site| {
         let looker = &looker;
         async move {
             let (began, at) = (Instant::now(), view::now());
             let left = end.map(|end| end.saturating_duration_since(began));
-            let own = minutes(options.site_deadline);
+            let own = Duration::from(options.site_deadline);
             let limit = left.map_or(own, |left| left.min(own));
             let mut looked = match tokio::time::timeout(limit, looker.look(site, quiet)).await {
                 Ok(Ok(looked)) => looked,
                 Ok(Err(failure)) => Looked::failed(site, &failure),
-                Err(_) if limit < own => Looked::not(site, "the run came to its deadline before it".to_owned()),
+                Err(_) if limit < own => Looked::cut(site),
                 Err(_) => {
-                    let limit = view::count(usize::try_from(options.site_deadline).unwrap_or_default(), "minute");
+                    let limit = options.site_deadline;
                     Looked::not(
                         site,
                         format!("it took longer than {limit}, and was left; `--site-deadline` gives it more"),
@@ -62,11 +61,12 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     });
     let looked: Vec<Looked> = stream::iter(looks).buffer_unordered(usize::from(options.at_once)).collect().await;
     audit::looked(&trail, &looked)?;
+    let is_cut = looked.iter().any(|looked| looked.is_cut);
     let mut found: Vec<SiteDrift> = looked.into_iter().map(|looked| looked.drift).collect();
     if let Some(folder) = &folder {
         found.iter_mut().try_for_each(|site| folder.remember(site))?;
     }
-    let whole = options.sites.is_empty() && options.shard.is_none();
+    let whole = options.sites.is_empty() && options.shard.is_none() && !is_cut;
     let shard = options.shard.map(|shard| shard.to_string());
     let drift = Drift::new(at, milliseconds(began), whole, shard, found);
     if let Some(folder) = &folder {
