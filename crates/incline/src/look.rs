@@ -6,7 +6,7 @@ use crate::live::Live;
 use crate::planner::{self, Against, Planner, digests, table};
 use crate::{estate, view};
 use incline_audit::Access;
-use incline_aws::{Journal, Mode};
+use incline_aws::{Call, Journal, Mode};
 use incline_model::drift::{Finding, SiteDrift, State};
 use incline_model::estate::Estate;
 use incline_model::observed::Observed;
@@ -34,8 +34,8 @@ pub(crate) struct Looked {
     pub(crate) drift: SiteDrift,
     /// Its stacks as they are, where it is in AWS.
     pub(crate) observed: Option<Observed>,
-    /// How many requests AWS was sent.
-    pub(crate) requests: usize,
+    /// What AWS was asked.
+    pub(crate) calls: Vec<Call>,
     /// Whether the run came to its deadline before it.
     pub(crate) is_cut: bool,
 }
@@ -72,7 +72,7 @@ impl<'a> Looker<'a> {
                 let drift = live.drift(&[&**aws], &plan).await.pop().unwrap_or_else(|| empty(site));
                 let access = Entered { live: Some(&live), onprem: None }.access(site, &drift.place);
                 let observed = live.observed.remove(site.name().as_str());
-                Ok(Looked { access, drift, observed, requests: journal.calls().len(), is_cut: false })
+                Ok(Looked { access, drift, observed, calls: journal.calls(), is_cut: false })
             }
             Site::OnPrem(host) => {
                 let wish = |site: &_| desired(site, self.templates, self.api);
@@ -81,7 +81,7 @@ impl<'a> Looker<'a> {
                 onprem.observe(quiet).await;
                 let drift = onprem.drift().pop().unwrap_or_else(|| empty(site));
                 let access = Entered { live: None, onprem: Some(&onprem) }.access(site, &drift.place);
-                Ok(Looked { access, drift, observed: None, requests: 0, is_cut: false })
+                Ok(Looked { access, drift, observed: None, calls: Vec::new(), is_cut: false })
             }
         }
     }
@@ -113,7 +113,7 @@ impl Looked {
             age: None,
         });
         let access = Entered::default().access(site, &drift.place);
-        Self { access, drift, observed: None, requests: 0, is_cut: false }
+        Self { access, drift, observed: None, calls: Vec::new(), is_cut: false }
     }
 
     /// A site that the run's deadline came before.

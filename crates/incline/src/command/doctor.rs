@@ -2,17 +2,13 @@
 use crate::arguments::{Common, Doctor as Options};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
-use crate::live::{self, Live};
-use crate::look::place;
-use crate::planner::{Against, Planner, digests, table};
-use crate::{audit, estate, view};
+use crate::look::{Looker, place};
+use crate::{audit, estate, live, view};
 use futures_util::stream::{self, StreamExt};
-use incline_aws::{Journal, Mode};
 use incline_host::Sighting;
 use incline_model::drift::{SiteDrift, State};
-use incline_model::estate::Estate;
 use incline_model::plan::is_of_tenant;
-use incline_model::site::{Aws, OnPrem, Site};
+use incline_model::site::{OnPrem, Site};
 use incline_render::{ApiBy, Templates};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,12 +59,13 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
     let sites = estate::select(&estate, &options.sites)?;
+    let looker = Looker::new(&source, &estate, &templates, ApiBy::Balancer, options.forks.forks)?;
     let mut all = vec![this_machine(common, sites.len())];
     let looks = sites.into_iter().map(|site| {
-        let (estate, templates, source) = (&estate, &templates, &source);
+        let (looker, templates) = (&looker, &templates);
         async move {
             let tried = match site {
-                Site::Aws(aws) => in_aws(source, estate, templates, aws).await,
+                Site::Aws(_) => Ok(in_aws(looker, site).await),
                 Site::OnPrem(onprem) => on_premises(templates, onprem, options.forks.forks).await,
             };
             let failed = |failure: Failure| vec![Tried::fails("the site", view::failure::line(&failure), None)];
@@ -103,38 +100,16 @@ fn this_machine(common: &Common, sites: usize) -> Findings {
 }
 
 /// Signs in, and asks all that drift asks: what is refused is told by request.
-async fn in_aws(
-    source: &estate::Source,
-    estate: &Estate,
-    templates: &Templates,
-    site: &Aws,
-) -> Result<Vec<Tried>, Failure> {
-    let journal = Journal::new(Mode::Look);
-    let mut live = match Live::open(estate, templates, &[site], journal.clone()).await {
-        Ok(live) => live,
-        Err(failure) => return Ok(vec![Tried::fails("sign in", view::failure::line(&failure), None)]),
+async fn in_aws(looker: &Looker<'_>, site: &Site) -> Vec<Tried> {
+    let name = site.name().as_str();
+    let looked = match looker.look(site, true).await {
+        Ok(looked) => looked,
+        Err(failure) => return vec![Tried::fails("sign in, look", view::failure::line(&failure), None)],
     };
-    let name = site.typed().name.as_str();
-    let caller = live.parts.get(name).map(|part| part.session.caller.clone()).unwrap_or_default();
-    let mut tried = vec![Tried::works("sign in", caller)];
-    if let Err(failure) = live.observe().await {
-        tried.push(Tried::fails("cloudformation", view::failure::line(&failure), None));
-        return Ok(tried);
-    }
-    let (digests, lock) = digests(source);
-    let planner = Planner {
-        estate,
-        templates,
-        table: &table()?,
-        against: Against::Live(&live.observed),
-        named: Default::default(),
-        digests: &digests,
-        lock: &lock,
-    };
-    let plan = planner.plan(&[site], false)?;
-    let refused: BTreeSet<String> = live.drift(&[site], &plan).await.iter().flat_map(errors).collect();
+    let mut tried = vec![Tried::works("sign in", looked.access.caller.clone().unwrap_or_default())];
+    let refused: BTreeSet<String> = errors(&looked.drift).into_iter().collect();
     let mut asked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for call in journal.calls() {
+    for call in looked.calls {
         asked.entry(call.service).or_default().insert(call.operation);
     }
     for (service, operations) in asked {
@@ -152,7 +127,7 @@ async fn in_aws(
     let told = |why: &&String| !tried.iter().any(|tried| tried.how == **why);
     let rest: Vec<Tried> = refused.iter().filter(told).map(|why| Tried::fails("to look", why, None)).collect();
     tried.extend(rest);
-    Ok(tried)
+    tried
 }
 
 /// Logs in to each host and gets root's rights there, and signs in to the BIG-IPs.

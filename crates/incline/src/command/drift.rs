@@ -53,7 +53,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
             };
             looked.drift.at = at;
             looked.drift.milliseconds = milliseconds(began);
-            looked.drift.requests = looked.requests;
+            looked.drift.requests = looked.calls.len();
             looked.drift.findings.sort();
             looked.drift.findings.dedup();
             looked
