@@ -14,6 +14,7 @@ mod pages;
 mod peers;
 mod plans;
 mod rendering;
+mod reports;
 mod rules;
 mod safeguards;
 mod scripts;

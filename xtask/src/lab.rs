@@ -63,18 +63,6 @@ impl Lab {
         command
     }
 
-    /// Gives each host so many addresses: `10.99.1.N`, `10.99.2.N` and so on.
-    pub(crate) fn aliases(&self, number: usize) -> Outcome {
-        let lab = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        for host in 1..=self.hosts {
-            for alias in 2..=number {
-                let (space, address) = (format!("incline-{lab}-{host}"), format!("10.99.{alias}.{host}/16"));
-                crate::run(Command::new("ip").args(["-n", &space, "address", "add", &address, "dev", "eth0"]))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Cuts a host's power, or gives it back.
     pub(crate) fn power(&self, host: usize, on: bool) -> Outcome {
         crate::run(script().arg(if on { "start" } else { "stop" }).arg(&self.folder).arg(host.to_string()))

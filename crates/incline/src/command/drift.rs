@@ -23,6 +23,8 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let estate = source.validate()?;
     let templates = estate::templates(common)?;
     let trail = audit::trail(common)?;
+    // A night that nobody could write down is better ended before it than after.
+    trail.is_writable().map_err(Failure::Audit)?;
     let folder = options.report.as_deref().map(|path| Folder::open(path, options.history.as_deref())).transpose()?;
     let mut sites = estate::select(&estate, &options.sites)?;
     if let Some(shard) = options.shard {
