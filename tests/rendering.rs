@@ -17,6 +17,23 @@ fn rendering_twice_gives_the_same_bytes() {
     assert_eq!(succeed(&["plan", "--offline", "--json"]), succeed(&["plan", "--offline", "--json"]));
 }
 
+/// Whatever changes a byte of what nodes boot from rolls every node that boots from it: here it is seen coming, also where a library
+/// or a feature of one does it.
+#[test]
+fn what_nodes_boot_from_changes_only_in_review() {
+    let rendered = render(&inventories());
+    let configurations = files(rendered.path()).into_iter().filter(|(name, _)| name.ends_with(".ign"));
+    let digests: Vec<String> = configurations
+        .filter(|(name, _)| !name.ends_with("user-data.ign"))
+        .map(|(name, bytes)| {
+            let digest = incline_plan::digest(std::str::from_utf8(&bytes).unwrap());
+            format!("{digest}  {}", name.rsplit_once('/').unwrap().0)
+        })
+        .collect();
+    assert!(digests.len() > 8, "{digests:?}");
+    insta::assert_snapshot!(digests.join("\n"));
+}
+
 #[test]
 fn a_pools_tag_changes_that_pools_stack_alone() {
     let estate = changed_estate("lakeside-prod.yaml", "tags: {backup: daily}", "tags: {backup: hourly}");
