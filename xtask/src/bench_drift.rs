@@ -57,7 +57,7 @@ fn hosts() -> Outcome {
         if !summary.contains("No drift:") {
             return Err(format!("not all hosts are in sync: {summary}"));
         }
-        line(&format!("{number} hosts in {} sites", number / OF_A_SITE), &measured, number, None);
+        line(&format!("{number} hosts, {OF_A_SITE} a site"), &measured, number, None);
     }
     Ok(())
 }
@@ -108,7 +108,7 @@ fn stacks() -> Outcome {
         let report = work.join("report").display().to_string();
         let night = asked(&aws, &inventories, &["drift", "--all", "--report", &report, "--exit-zero"])?;
         let requests = requests(&work.join("report/report.json"))?;
-        line(&format!("{} stacks in {clouds} sites", clouds * STACKS), &night, clouds * STACKS, Some(requests));
+        line(&format!("{} stacks, {STACKS} a site", clouds * STACKS), &night, clouds * STACKS, Some(requests));
     }
     Ok(())
 }
