@@ -19,6 +19,7 @@ pub(crate) fn run_demo() -> Outcome {
     let inventories = folder.join("inventories");
     let inventory = inventories.join(format!("{SITE}.yaml"));
     estate(&inventories)?;
+    let _ = std::fs::remove_file(folder.join("audit.jsonl"));
     let change = |from: &str, to: &str| {
         println!("\x1b[2m{}: {}\x1b[0m", inventory.display(), to.trim());
         edit(&inventory, from, to)
@@ -53,8 +54,20 @@ pub(crate) fn run_demo() -> Outcome {
     incline(&["drift", SITE], 0)?;
     say("the machines");
     incline(&["nodes", SITE], 0)?;
-    say("the site goes: its inventory says so first, then its name is typed out");
+    say("who did what, and whether that record is whole, by the copies that the site keeps, too");
+    incline(&["audit", "show"], 0)?;
+    incline(&["audit", "verify", SITE], 0)?;
+    say("what an auditor is shown");
+    let evidence = folder.join("evidence").display().to_string();
+    incline(&["evidence", SITE, "--out", &evidence], 0)?;
+    say(
+        "the site goes: its inventory says so first, with who approved that a safeguard ends, then its name is typed out",
+    );
     change("\nbreakGlass: ssm\n", "\nbreakGlass: ssm\nterminationProtection: false\n")?;
+    change(
+        "\n  profile: hipaa\n",
+        "\n  profile: hipaa\n  exceptions: [{rule: termination-protected, reason: the site is given up, approvedBy: a demo, until: \"9999-12-31\"}]\n",
+    )?;
     incline(&["apply", "--yes", SITE], 0)?;
     incline(&["destroy", SITE, "--confirm", SITE], 0)?;
     drop(aws);
@@ -116,6 +129,7 @@ fn say(heading: &str) {
 fn incline(aws: &Emulator, inventories: &Path, arguments: &[&str], wanted: i32) -> Outcome {
     let mut command = Command::new(root().join("target/release/incline"));
     command.arg("--inventories").arg(inventories).args(arguments);
+    command.env("INCLINE_AUDIT", root().join("target/demo/audit.jsonl"));
     // Signed in to the group's own account; each site's role is taken on from there.
     shown(aws.reached_by(&mut command, "111111111111"), arguments, wanted)
 }

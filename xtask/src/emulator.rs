@@ -52,6 +52,9 @@ impl Emulator {
                     );
                     emulator.request("secretsmanager", "secretsmanager.CreateSecret", &body)?;
                 }
+                // And the bucket that keeps copies of the audit trail.
+                let lock = ("x-amz-bucket-object-lock-enabled", "true".to_owned());
+                emulator.http("PUT", "/hospital-audit-copies", &[signature("s3"), lock], "")?;
                 return Ok(emulator);
             }
             std::thread::sleep(Duration::from_millis(200));
