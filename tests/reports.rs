@@ -90,7 +90,8 @@ fn metrics_are_pushed_and_news_wait_until_somebody_takes_them() {
 fn what_is_shown_is_what_came_since_a_moment() {
     let folder = estate();
     let since = |moment: &str| stdout(&night(folder.path(), &["--since", moment], &[]));
-    assert!(since("2020-01-01").contains("far/far-1"));
+    let first = since("2020-01-01");
+    assert!(first.contains("far/far-1") && first.contains("  new\n") && first.contains("1 error, 1 new."), "{first}");
     assert!(!since("2999-01-01").contains("far/far-1"));
     // Half a line, as a power cut leaves it, is passed over and told.
     let history = folder.path().join("report/history/far.jsonl");
@@ -100,6 +101,17 @@ fn what_is_shown_is_what_came_since_a_moment() {
     assert!(stderr(&output).contains("line 3") && stderr(&output).contains("passed over"), "{}", stderr(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["sites"][0]["findings"][0]["age"]["news"], "known");
+    // It is what its schema says, and the schema that is shipped is the one of this version.
+    let schema: Value = serde_json::from_str(&succeed(&["schema", "drift"])).unwrap();
+    let shipped: Value =
+        serde_json::from_slice(&std::fs::read(root().join("docs/drift.schema.json")).unwrap()).unwrap();
+    assert_eq!(schema, shipped, "cargo run -- schema drift > docs/drift.schema.json");
+    let faults: Vec<String> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(&report).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+    let mut other = report.clone();
+    other["sites"][0].as_object_mut().unwrap().remove("findings");
+    assert!(!jsonschema::is_valid(&schema, &other));
     assert_eq!(report["counts"]["error"], 1);
 }
 

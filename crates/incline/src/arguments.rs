@@ -607,7 +607,7 @@ pub(crate) enum Pin {
     },
 }
 
-/// Print the JSON Schema of an inventory, for editors
+/// Print the JSON Schema of an inventory, for editors; of the lock file; of a drift report
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
     /// What the schema is of
@@ -617,6 +617,8 @@ pub(crate) struct Schema {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SchemaOf {
+    /// The report of `drift --report` and `drift --json`
+    Drift,
     /// An inventory
     Inventory,
     /// The lock file

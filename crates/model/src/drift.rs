@@ -1,15 +1,21 @@
 //! What no longer holds, as data.
 use crate::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the drift report's JSON.
 pub const FORMAT: u32 = 2;
 
+/// The JSON Schema of a report.
+pub fn json_schema() -> serde_json::Value {
+    crate::shape::schema_of::<Drift>()
+}
+
 /// What stands for a value where there is none.
 pub const NOTHING: &str = "not there";
 
 /// What a look at some sites found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Drift {
     /// The version of this format.
@@ -30,7 +36,7 @@ pub struct Drift {
 }
 
 /// What a look at a site found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SiteDrift {
     /// The site.
@@ -56,7 +62,7 @@ pub struct SiteDrift {
 }
 
 /// Something that was found before and is no more.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gone {
     /// What it was.
@@ -66,7 +72,7 @@ pub struct Gone {
 }
 
 /// How a site stood.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
     /// When it was looked at.
@@ -78,7 +84,7 @@ pub struct Point {
 }
 
 /// For how long something has been found.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Age {
     /// Since when.
@@ -88,7 +94,7 @@ pub struct Age {
 }
 
 /// Whether something is news.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum News {
     /// It was not there the last time.
@@ -100,7 +106,7 @@ pub enum News {
 }
 
 /// Something about a resource that is not simply in sync.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The stack.
@@ -119,7 +125,7 @@ pub struct Finding {
 }
 
 /// What is the matter with a resource.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum State {
     /// A property is not as it was applied.

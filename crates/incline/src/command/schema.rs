@@ -6,6 +6,7 @@ use crate::view;
 pub(crate) fn run(options: &Schema) -> Result<Exit, Failure> {
     view::say(&match options.of {
         SchemaOf::Inventory => inventory(),
+        SchemaOf::Drift => pretty(&incline_model::drift::json_schema()),
         SchemaOf::Lock => pretty(&incline_model::lock::json_schema()),
     })?;
     Ok(Exit::Done)

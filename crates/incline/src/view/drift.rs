@@ -1,6 +1,6 @@
 //! What no longer holds, as text: what is the matter first, what was passed over last.
 use super::{count, style};
-use incline_model::drift::{Drift, Finding, SiteDrift, State};
+use incline_model::drift::{CLASSES, Drift, Finding, News, SiteDrift, State};
 use incline_model::plan::is_on_premises;
 
 /// The report. `full` lists what nobody could check, one by one.
@@ -43,6 +43,12 @@ fn site_text(text: &mut String, site: &SiteDrift, full: bool) {
             finding_text(text, finding);
         }
     }
+    if !site.gone.is_empty() {
+        text.push_str(&format!("\n  {}\n", style::green("gone since the last look")));
+        for gone in &site.gone {
+            text.push_str(&format!("    {}  {}\n", gone.what, style::dim(&format!("since {}", day(&gone.since)))));
+        }
+    }
     text.push_str(&format!("\n  {}\n\n", style::dim(&format!("in sync: {}", count(site.in_sync, "resource")))));
 }
 
@@ -59,7 +65,7 @@ fn finding_text(text: &mut String, finding: &Finding) {
         let what = format!("{} {}", kind(finding), finding.physical);
         format!("{}{between}{}  {}", finding.target, finding.resource, style::dim(what.trim_end()))
     };
-    text.push_str(&format!("    {place}\n"));
+    text.push_str(&format!("    {place}{}\n", news(finding)));
     match &finding.state {
         State::Drifted { property, expected, actual } => change_text(text, property, expected, actual),
         State::Ignored { property, expected, actual, reason, until } => {
@@ -69,6 +75,22 @@ fn finding_text(text: &mut String, finding: &Finding) {
         State::Pending { what } | State::Warning { what } => text.push_str(&format!("        {what}\n")),
         State::Unchecked { why } | State::Error { why } => text.push_str(&format!("        {why}\n")),
     }
+}
+
+/// What a history knows of a finding.
+fn news(finding: &Finding) -> String {
+    match &finding.age {
+        None => String::new(),
+        Some(age) => match age.news {
+            News::New => format!("  {}", style::yellow("new")),
+            News::Known => format!("  {}", style::dim(&format!("since {}", day(&age.since)))),
+            News::Flapping => format!("  {}", style::dim(&format!("comes and goes since {}", day(&age.since)))),
+        },
+    }
+}
+
+fn day(time: &str) -> &str {
+    time.get(..10).unwrap_or(time)
 }
 
 fn change_text(text: &mut String, property: &str, expected: &str, actual: &str) {
@@ -96,12 +118,18 @@ fn change_text(text: &mut String, property: &str, expected: &str, actual: &str) 
 fn summary(drift: &Drift) -> String {
     let in_sync: usize = drift.sites.iter().map(|site| site.in_sync).sum();
     let mut parts = vec![format!("{} in sync", count(in_sync, "resource"))];
-    for class in ["drifted", "error", "warning", "pending", "ignored", "unchecked"] {
+    for class in CLASSES {
         let number = drift.count(class);
         if number > 0 {
             parts.push(format!("{number} {class}"));
         }
     }
+    let is_new = |finding: &&Finding| finding.age.as_ref().is_some_and(|age| age.news == News::New);
+    let new = drift.sites.iter().flat_map(|site| &site.findings).filter(is_new).count();
+    let gone: usize = drift.sites.iter().map(|site| site.gone.len()).sum();
+    parts.extend(
+        [(new, "new"), (gone, "gone")].into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")),
+    );
     let head = if drift.count("drifted") > 0 {
         style::red("Drift:")
     } else if drift.count("error") > 0 {
