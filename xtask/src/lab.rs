@@ -8,6 +8,8 @@ pub(crate) struct Lab {
     folder: PathBuf,
     /// How many there are.
     pub(crate) hosts: usize,
+    /// Whether they share one sshd.
+    is_crowd: bool,
 }
 
 impl Drop for Lab {
@@ -39,11 +41,21 @@ pub(crate) fn prepare() -> Result<Option<String>, String> {
 impl Lab {
     /// Hosts of a kind that `lab.sh` knows.
     pub(crate) fn up(folder: PathBuf, kind: &str, hosts: usize) -> Result<Self, String> {
-        let lab = Self { folder, hosts };
-        let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&lab.folder).status();
+        let lab = Self { folder, hosts, is_crowd: false };
+        lab.begun("up", &[kind, &hosts.to_string()])
+    }
+
+    /// Hosts by the thousand, which share one sshd: each a tree of its own under an address of its own.
+    pub(crate) fn crowd(folder: PathBuf, hosts: usize) -> Result<Self, String> {
+        let lab = Self { folder, hosts, is_crowd: true };
+        lab.begun("crowd", &[&hosts.to_string()])
+    }
+
+    fn begun(self, how: &str, arguments: &[&str]) -> Result<Self, String> {
+        let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.folder).status();
         let tree = testbed::folder().join("hosts/debian");
-        crate::run(script().arg("up").arg(&lab.folder).arg(tree).args([kind, &hosts.to_string()]))?;
-        Ok(lab)
+        crate::run(script().arg(how).arg(&self.folder).arg(tree).args(arguments))?;
+        Ok(self)
     }
 
     /// A path below the lab's folder.
@@ -53,7 +65,10 @@ impl Lab {
 
     /// The hosts' addresses.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = String> {
-        (1..=self.hosts).map(|n| format!("10.99.1.{n}"))
+        (1..=self.hosts).map(|n| match self.is_crowd {
+            true => format!("127.1.{}.{}", n / 250, n % 250 + 1),
+            false => format!("10.99.1.{n}"),
+        })
     }
 
     /// A command where the hosts can be reached.
@@ -82,7 +97,8 @@ impl Lab {
             self.path("key").display()
         );
         for (n, address) in (1..).zip(self.addresses()) {
-            let output = Command::new("ssh-keygen").arg("-lf").arg(self.path(&format!("{n}/host.pub"))).output();
+            let key = if self.is_crowd { "host.pub".to_owned() } else { format!("{n}/host.pub") };
+            let output = Command::new("ssh-keygen").arg("-lf").arg(self.path(&key)).output();
             let output = output.map_err(|error| format!("ssh-keygen cannot be run: {error}"))?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let pin = text.split(' ').nth(1).unwrap_or_default();

@@ -22,7 +22,7 @@ cargo xtask testbed            make what the tests need, and end
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
 cargo xtask bench              time and memory, beside terraform and cfn-lint where they are installed
 cargo xtask bench-apply        apply and drift of the production site, beside the AWS CLI, against an emulator
-cargo xtask bench-drift        a night over 10 to 250 hosts, and over 12 to 204 stacks
+cargo xtask bench-drift        a night over 10 to 1,000 hosts, and over 12 to 204 stacks
 cargo xtask bench-f5           a site of 200 nodes behind a double of a BIG-IP, with 50 and with 500 virtual servers
 cargo xtask bench-hosts        hosts looked at and changed, beside ansible, mitogen, pyinfra, OpenSSH and a bare connection
 cargo xtask bench-safeguards   an estate of 100 sites judged by the safeguards, beside checkov and cfn-guard

@@ -6,6 +6,7 @@
 #   lab.sh tree TREE                     make the Debian tree that hosts stand on
 #   lab.sh vmtree TREE                   make the tree of virtual machines, of a newer Debian
 #   lab.sh up LAB TREE KIND COUNT        make a lab: LAB/key logs in, LAB/N/root is host N's tree, LAB/N/log its sshd's log
+#   lab.sh crowd LAB TREE COUNT          make a lab of hosts that share one sshd: each a tree of its own at 127.1.A.B
 #   lab.sh start LAB N                   start host N (up has done so)
 #   lab.sh stop LAB N                    cut host N's power
 #   lab.sh run LAB COMMAND …             run a command where the lab's hosts can be reached
@@ -207,6 +208,35 @@ up() { # lab tree kind count
   for n in $(seq 1 "$4"); do wait_for "$lab" "$n"; done
 }
 
+# Hosts by the thousand: one sshd, which gives whoever comes to an address that address' own tree. Host N is at
+# 127.1.(N / 250).(N % 250 + 1), where no table of neighbours ends; LAB/host.pub is the key of all.
+crowd() { # lab tree count
+  lab=$1 net=$(name "$1")
+  mkdir -p "$lab"
+  echo crowd >"$lab/kind"
+  echo "$3" >"$lab/count"
+  ssh-keygen -q -t ed25519 -N '' -C lab -f "$lab/key"
+  ssh-keygen -q -t ed25519 -N '' -C hosts -f "$lab/host"
+  ip netns add "$net"
+  ip -n "$net" link set lo up
+  # Paths as sshd sees them: it runs in tree 0, which has the lab at /lab.
+  printf '%s\n' 'HostKey /lab/host' 'AuthorizedKeysFile /lab/key.pub' 'PasswordAuthentication no' 'KbdInteractiveAuthentication no' \
+    'PermitRootLogin prohibit-password' 'StrictModes no' 'UsePAM no' 'MaxStartups 2000' 'PidFile /lab/pid' >"$lab/sshd_config"
+  for n in $(seq 0 "$3"); do
+    root=$lab/$n/root
+    mkdir -p "$lab/$n/upper" "$lab/$n/work" "$root"
+    mount -t overlay overlay -o "lowerdir=$2,upperdir=$lab/$n/upper,workdir=$lab/$n/work" "$root"
+    mount --bind /proc "$root/proc"
+    mount --bind /dev "$root/dev"
+    if [ "$n" -gt 0 ]; then
+      printf 'Match LocalAddress 127.1.%s.%s\n  ChrootDirectory /lab/%s/root\n' "$((n / 250))" "$((n % 250 + 1))" "$n" >>"$lab/sshd_config"
+    fi
+  done
+  mkdir -p "$lab/0/root/lab" "$lab/0/root/run/sshd"
+  mount --rbind "$lab" "$lab/0/root/lab"
+  ip netns exec "$net" chroot "$lab/0/root" /usr/sbin/sshd -f /lab/sshd_config -E /lab/log
+}
+
 # Makes the disks of a virtual machine, and the bridge by which it stands in the lab's network.
 machine() { # lab number
   host=$1/$2 space=$(name "$1")-$2
@@ -244,6 +274,10 @@ wait_for() { # lab number
 
 down() { # lab
   lab=$1 net=$(name "$1")
+  if [ "$(cat "$lab/kind")" = crowd ]; then
+    kill "$(cat "$lab/pid")" || true
+    umount --recursive --lazy "$lab/0/root" || true
+  fi
   for n in $(seq 1 "$(cat "$lab/count")"); do
     if [ -e "$lab/$n/pid" ]; then stop "$lab" "$n"; fi
     umount --recursive --lazy "$lab/$n/root" 2>/dev/null || true
@@ -264,6 +298,7 @@ case "$command" in
 tree) tree "$lab" ;;
 vmtree) vmtree "$lab" ;;
 up) up "$lab" "$@" ;;
+crowd) crowd "$lab" "$@" ;;
 start)
   start "$lab" "$1"
   wait_for "$lab" "$1"
@@ -277,7 +312,7 @@ ssh)
   ;;
 down) down "$lab" ;;
 *)
-  sed -n 's/^# \{0,1\}//p' "$0" | head -n 17
+  sed -n 's/^# \{0,1\}//p' "$0" | head -n 18
   exit 64
   ;;
 esac
