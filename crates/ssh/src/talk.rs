@@ -15,6 +15,10 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// How long a host that changes may say nothing. A package manager, or an image that is pulled, takes its time; a
 /// connection that is dead is noticed by keepalives long before.
 const LONG_SILENCE: Duration = Duration::from_secs(1800);
+/// How often whoever waits looks whether the connection is there still.
+const LOOK_UP: Duration = Duration::from_secs(2);
+/// How long a host may take to open a channel: a busy one forks slowly.
+const OPENING: Duration = Duration::from_secs(60);
 /// How much of what is said outside of frames is kept for an error's text, in bytes.
 const SAID: usize = 4096;
 /// How large the pieces are in which files are sent, in bytes.
@@ -32,6 +36,8 @@ pub(crate) struct Talk {
     conversation: Conversation,
     said: Vec<u8>,
     silence: Duration,
+    /// The connection that it goes over.
+    connection: Connection,
 }
 
 impl Talk {
@@ -46,7 +52,10 @@ impl Talk {
     ) -> Result<Self, Error> {
         let hop = route.host.name();
         let lost = |error: russh::Error| Error::Cut { hop: hop.clone(), said: error.to_string() };
-        let channel = connection.channel_open_session().await.map_err(lost)?;
+        // On a connection that breaks at this very moment, nobody answers.
+        let opened = tokio::time::timeout(OPENING, connection.channel_open_session()).await;
+        let late = |_| Error::Cut { hop: hop.clone(), said: "it opens no channel".to_owned() };
+        let channel = opened.map_err(late)?.map_err(lost)?;
         let bootstrap = if more { bootstrap(program.len()) } else { SHELL.to_owned() };
         let command = match &route.root {
             Root::Already => format!("exec {bootstrap}"),
@@ -59,7 +68,15 @@ impl Talk {
         };
         channel.exec(false, command).await.map_err(lost)?;
         let (reading, writing) = channel.split();
-        let mut talk = Self { hop: hop.clone(), reading, writing, conversation, said: Vec::new(), silence: SILENCE };
+        let mut talk = Self {
+            hop: hop.clone(),
+            reading,
+            writing,
+            conversation,
+            said: Vec::new(),
+            silence: SILENCE,
+            connection: connection.clone(),
+        };
         if let Root::Password(source) = &route.root {
             let password = secrets
                 .get(source)
@@ -118,13 +135,14 @@ impl Talk {
 
     /// What is heard next.
     pub(crate) async fn hear(&mut self) -> Result<Heard, Error> {
-        hear(&self.hop, &mut self.reading, &mut self.conversation, &mut self.said, self.silence).await
+        let Self { hop, reading, conversation, said, silence, connection, .. } = self;
+        hear(hop, connection, reading, conversation, said, *silence).await
     }
 
     /// Sends a change, and hears what becomes of it. Between two things that are heard, whatever waits is sent.
     pub(crate) async fn change(&mut self, change: Change, mut told: impl FnMut(&Heard)) -> Result<Heard, Error> {
         self.silence = LONG_SILENCE;
-        let Self { hop, reading, writing, conversation, said, silence } = self;
+        let Self { hop, reading, writing, conversation, said, silence, connection } = self;
         let hop = hop.as_str();
         let lost = |error: russh::Error| Error::Cut { hop: hop.to_owned(), said: error.to_string() };
         let send = async {
@@ -155,7 +173,7 @@ impl Talk {
         let listen = async {
             let mut last = None;
             loop {
-                match hear(hop, reading, conversation, said, *silence).await? {
+                match hear(hop, connection, reading, conversation, said, *silence).await? {
                     Heard::End => break,
                     heard => {
                         told(&heard);
@@ -198,18 +216,26 @@ impl Talk {
 
 async fn hear(
     hop: &str,
+    connection: &Connection,
     reading: &mut ChannelReadHalf,
     conversation: &mut Conversation,
     said: &mut Vec<u8>,
     silence: Duration,
 ) -> Result<Heard, Error> {
+    let mut waited = Duration::ZERO;
     loop {
         if let Some(heard) =
             conversation.hear().map_err(|garbled| Error::Garbled { hop: hop.to_owned(), why: garbled.0 })?
         {
             return Ok(heard);
         }
-        match tokio::time::timeout(silence, reading.wait()).await {
+        // A connection may end without the channel's being told (what was queued for its task when that ended is answered by nobody):
+        // then, too, this must end, and not only after the longest silence.
+        let heard = tokio::time::timeout(LOOK_UP, reading.wait()).await;
+        waited = if heard.is_ok() { Duration::ZERO } else { waited + LOOK_UP };
+        match heard {
+            Err(_) if connection.is_closed() => return Err(ended(hop, said)),
+            Err(_) if waited < silence => {}
             Err(_) => return Err(Error::Silent { hop: hop.to_owned(), seconds: silence.as_secs() }),
             Ok(Some(ChannelMsg::Data { data })) => conversation.feed(&data),
             Ok(Some(ChannelMsg::ExtendedData { data, .. })) => {
