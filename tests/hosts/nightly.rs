@@ -77,6 +77,8 @@ impl Estate {
         }
         let hook = "import http.server,sys\nclass H(http.server.BaseHTTPRequestHandler):\n def do_POST(s):\n  b=s.rfile.read(int(s.headers['content-length']))\n  open(sys.argv[1],'ab').write(b+b'\\n'); s.send_response(200); s.end_headers()\nhttp.server.HTTPServer(('127.0.0.1',4571),H).serve_forever()";
         start(lab.command("python3").args(["-c", hook]).arg(lab.path("told")));
+        let mute = "import socket,time\ns=socket.socket(); s.bind(('127.0.0.1',4572)); s.listen(); time.sleep(10**6)";
+        start(lab.command("python3").args(["-c", mute]));
         let estate = Self { lab, _running: running };
         estate.inventories();
         let end = Instant::now() + Duration::from_secs(60);
@@ -371,7 +373,7 @@ fn sixty_drifts_in_twenty_sites_are_found_and_nothing_else() {
     let slow = hall
         .replace("dead-hall", "dead-slow")
         .replace("10.99.250.1", "127.0.0.1")
-        .replace("user: ops", "port: 4571, user: ops");
+        .replace("user: ops", "port: 4572, user: ops");
     estate.write("dead-slow", &slow);
     for (option, limit, why, whole) in [
         ("--site-deadline", "25s", "it took longer than 25s", true),
