@@ -80,7 +80,7 @@ pub(crate) fn of(
     let mut all = Vec::new();
     for site in plan.sites.iter().filter(|site| !site.steps.is_empty()) {
         let name = &site.site;
-        let asks = estate.site(name).and_then(Site::safeguards).and_then(|safeguards| safeguards.approvals.as_ref());
+        let asks = estate.site(name).and_then(Site::approvals);
         let Some(asks) = asks else { continue };
         let Some(saved) = saved else {
             return Err(Failure::Other {
@@ -144,7 +144,7 @@ fn covers(approved: &Step, left: &Step) -> bool {
 
 /// Refuses what no plan can be saved of, where a site asks for approvals.
 pub(crate) fn none_needed(site: &Site) -> Result<(), Failure> {
-    match site.safeguards().and_then(|safeguards| safeguards.approvals.as_ref()) {
+    match site.approvals() {
         None => Ok(()),
         Some(_) => Err(Failure::Other {
             cause: format!(

@@ -7,8 +7,8 @@ use crate::error::Failure;
 use crate::hosts::OnPremises;
 use crate::live::Live;
 use crate::look::Looked;
-use crate::{planner, view};
-use incline_audit::{Access, Approval, Person, Planned, PlannedStep, Trail, What};
+use crate::view;
+use incline_audit::{Access, Approval, Person, Planned, PlannedStep, Trail, What, check};
 use incline_exec::{Ended, Lane, Look, Say, System};
 use incline_model::drift::State;
 use incline_model::estate::Estate;
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
         let planned = Planned {
             digest: match &intent.saved {
                 Some(digest) => digest.clone(),
-                None => incline_plan::digest(&planner::json(plan)?),
+                None => incline_plan::digest(&view::json(plan)?),
             },
             steps: steps
                 .map(|step| PlannedStep {
@@ -187,10 +187,10 @@ impl<'a> Run<'a> {
             let hosts: BTreeSet<String> = hosts.iter().filter(|host| !is_left(name, host)).cloned().collect();
             (name, hosts)
         });
-        let (intent, text, head) = (self.intent, &text, &head);
+        let (intent, text, checked, head) = (self.intent, &text, &check(&text, true), &head);
         let copies = sites.map(|(name, hosts)| async move {
             let site = intent.estate.site(name)?;
-            let kept = copies::keep(&intent.entered, site, &hosts, text, head).await;
+            let kept = copies::keep(&intent.entered, site, &hosts, (text, checked), head).await;
             kept.err().map(|why| format!("{name} keeps no copy of the audit trail: {why}"))
         });
         for warning in futures_util::future::join_all(copies).await.into_iter().flatten() {

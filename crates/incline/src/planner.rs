@@ -55,13 +55,6 @@ pub(crate) fn table() -> Result<Table, Failure> {
         .map_err(|error| Failure::Other { cause: format!("the replacement table is broken: {error}"), hint: None })
 }
 
-/// A plan as it is saved and printed.
-pub(crate) fn json(plan: &Plan) -> Result<String, Failure> {
-    serde_json::to_string_pretty(plan)
-        .map(|text| text + "\n")
-        .map_err(|error| Failure::Other { cause: format!("the plan cannot be written as JSON: {error}"), hint: None })
-}
-
 impl Planner<'_> {
     /// The plan of these sites, and of those that left the estate where `gone` asks for them.
     pub(crate) fn plan(&self, sites: &[&Aws], gone: bool) -> Result<Plan, Failure> {

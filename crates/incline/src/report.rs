@@ -39,12 +39,6 @@ pub(crate) fn read(folder: &Path) -> Result<Drift, Failure> {
     Ok(drift)
 }
 
-/// A report as JSON.
-pub(crate) fn json(drift: &Drift) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(drift);
-    Ok(text.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })? + "\n")
-}
-
 impl Folder {
     pub(crate) fn open(path: &Path, history: Option<&Path>) -> Result<Self, Failure> {
         let history = history.map_or_else(|| path.join("history"), Path::to_path_buf);
@@ -82,7 +76,7 @@ impl Folder {
     /// Writes a report in all its forms, each whole or not at all: who reads one meanwhile reads the last night's.
     pub(crate) fn write(&self, drift: &Drift) -> Result<(), Failure> {
         let files = [
-            (REPORT, json(drift)?),
+            (REPORT, view::json(drift)?),
             ("index.html", view::page::drift(drift)),
             ("junit.xml", view::junit::drift(drift)?),
             ("incline.prom", view::metrics::text(drift)),

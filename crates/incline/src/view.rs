@@ -30,6 +30,12 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A value as JSON for people and machines, with a newline at its end.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value);
+    Ok(text.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })? + "\n")
+}
+
 /// Tells of something that went wrong and holds nothing up.
 pub(crate) fn warn(text: &str) {
     anstream::eprintln!("{}{text}", style::yellow("warning: "));

@@ -8,7 +8,7 @@ pub use onprem::{OnPrem, VpnTunnel};
 pub(crate) use {aws::check as check_aws, onprem::check as check_onprem};
 
 use crate::fault::{Fault, Path, did_you_mean};
-use crate::inventory::{Inventory, Safeguards};
+use crate::inventory::{Approvals, Inventory, Safeguards};
 use crate::prelude::*;
 use crate::scalar::{Cidr, Name};
 
@@ -36,6 +36,11 @@ impl Site {
             Self::Aws(site) => site.typed().safeguards.as_ref(),
             Self::OnPrem(site) => site.typed().safeguards.as_ref(),
         }
+    }
+
+    /// Who must approve its plans.
+    pub fn approvals(&self) -> Option<&Approvals> {
+        self.safeguards()?.approvals.as_ref()
     }
 }
 

@@ -18,13 +18,13 @@ pub(crate) async fn keep(
     entered: &Entered<'_>,
     site: &Site,
     hosts: &BTreeSet<String>,
-    text: &[u8],
+    (text, trail): (&[u8], &Checked),
     head: &Head,
 ) -> Result<(), String> {
     let name = site.name().as_str();
     if let Some(part) = entered.live.and_then(|live| live.parts.get(name)) {
         let Some((bucket, years)) = bucket(entered, site).await? else { return Ok(()) };
-        let first = since_last_run(&check(text, true), name, head.sequence);
+        let first = since_last_run(trail, name, head.sequence);
         let until = years.map(|years| SystemTime::now() + Duration::from_secs(u64::from(years) * YEAR));
         let until = until.map(|until| humantime::format_rfc3339_seconds(until).to_string());
         let piece = pieces(text, first..=head.sequence);

@@ -30,11 +30,8 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         }
     }
     let sites = saved.plan.sites.iter().filter_map(|site| estate.site(&site.site));
-    let approvers: Vec<&Approver> = sites
-        .filter_map(Site::safeguards)
-        .filter_map(|safeguards| safeguards.approvals.as_ref())
-        .flat_map(|approvals| &approvals.approvers)
-        .collect();
+    let approvers: Vec<&Approver> =
+        sites.filter_map(Site::approvals).flat_map(|approvals| &approvals.approvers).collect();
     if approvers.is_empty() {
         return Err(Failure::Usage {
             cause: "no site of this plan asks for approvals".to_owned(),

@@ -85,7 +85,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
 
 fn show(drift: &Drift, options: &Options) -> Result<(), Failure> {
     if options.json {
-        return view::say(&report::json(drift)?);
+        return view::say(&view::json(drift)?);
     }
     let shown = match &options.since {
         None => drift.clone(),

@@ -63,9 +63,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         },
     );
     std::fs::create_dir_all(&options.out).map_err(Failure::file("make the folder", &options.out))?;
-    let json = serde_json::to_string_pretty(&evidence);
-    let json = json.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })? + "\n";
-    for (kind, text) in [("json", json), ("html", view::page::evidence(&evidence))] {
+    for (kind, text) in [("json", view::json(&evidence)?), ("html", view::page::evidence(&evidence))] {
         let path = options.out.join(format!("{}.{kind}", options.site));
         std::fs::write(&path, text).map_err(Failure::file("write", &path))?;
         view::say(&format!("{}\n", path.display()))?;

@@ -19,8 +19,7 @@ pub(crate) fn run(options: &Options) -> Result<Exit, Failure> {
             })?],
         };
     if options.json {
-        let text = serde_json::to_string_pretty(&rules);
-        view::say(&(text.map_err(|error| Failure::Other { cause: error.to_string(), hint: None })? + "\n"))?;
+        view::say(&view::json(&rules)?)?;
     } else if options.rule.is_some() {
         view::say(&rules.into_iter().map(view::safeguards::whole).collect::<String>())?;
     } else {

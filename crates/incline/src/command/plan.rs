@@ -4,7 +4,7 @@ use crate::audit::{self, Entered, Intent, Run};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
-use crate::planner::{self, Against, Planner, digests, table, take_in};
+use crate::planner::{Against, Planner, digests, table, take_in};
 use crate::{estate, safeguards, view};
 use incline_aws::{Journal, Mode};
 use incline_model::plan::is_on_premises;
@@ -64,10 +64,10 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         take_in(&mut plan, &onprem, api, &templates, &digests, &lock);
     }
     if let Some(path) = &options.out {
-        std::fs::write(path, planner::json(&plan)?).map_err(Failure::file("write", path))?;
+        std::fs::write(path, view::json(&plan)?).map_err(Failure::file("write", path))?;
     }
     if options.json {
-        view::say(&planner::json(&plan)?)?;
+        view::say(&view::json(&plan)?)?;
     } else {
         view::say(&view::plan::text(&plan, options.full, view::width()))?;
         view::say(&view::plan::judged(&judged))?;

@@ -35,6 +35,11 @@ fn whole(title: &str, body: &Markup, script: Option<&str>) -> String {
     page.into_string() + "\n"
 }
 
+/// One of the numbers at a page's head; nought is quiet.
+fn number(name: &str, number: usize, class: &str) -> Markup {
+    html! { div class=(if number == 0 { "quiet" } else { class }) { dt { (name) } dd { (number) } } }
+}
+
 /// A moment as people read it: `2026-11-24 03:12 UTC`.
 fn moment(time: &str) -> String {
     match (time.get(..10), time.get(11..16)) {

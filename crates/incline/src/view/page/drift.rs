@@ -1,5 +1,5 @@
 //! The estate in the morning: what drifted where, since when, and how the last nights were.
-use super::{moment, whole};
+use super::{moment, number, whole};
 use crate::view::count;
 use incline_model::drift::{CLASSES, Drift, Finding, News, Point, SiteDrift, State};
 use maud::{Markup, html};
@@ -61,10 +61,6 @@ pub(crate) fn page(drift: &Drift) -> String {
         footer.dim { "incline " (env!("CARGO_PKG_VERSION")) "; the same as JSON: report.json" }
     };
     whole("incline: drift", &body, Some(SCRIPT))
-}
-
-fn number(name: &str, number: usize, class: &str) -> Markup {
-    html! { div class=(if number == 0 { "quiet" } else { class }) { dt { (name) } dd { (number) } } }
 }
 
 /// The classes that a site is marked by.

@@ -1,5 +1,5 @@
 //! How a site's safeguards stand, for an auditor: paragraph by paragraph.
-use super::{moment, whole};
+use super::{moment, number, whole};
 use crate::evidence::{Change, Evidence, Safeguard, Standing};
 use crate::view::count;
 use incline_model::drift::Finding;
@@ -73,10 +73,6 @@ pub(crate) fn page(evidence: &Evidence) -> String {
         footer.dim { "The same as JSON: " (evidence.site) ".json" }
     };
     whole(&format!("Safeguards of {}", evidence.site), &body, None)
-}
-
-fn number(name: &str, number: usize, class: &str) -> Markup {
-    html! { div class=(if number == 0 { "quiet" } else { class }) { dt { (name) } dd { (number) } } }
 }
 
 fn class(standing: Standing) -> &'static str {
