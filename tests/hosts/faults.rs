@@ -129,6 +129,39 @@ fn the_connection_is_cut_at_a_hundred_places() {
     counted("connection cut at a byte", 100, &lost);
 }
 
+/// What starts a program waits for the host three times, and each time the host may be gone.
+#[test]
+#[ignore = "needs the testbed"]
+fn the_connection_is_cut_where_a_program_starts() {
+    let Some(lab) = Lab::up("debian", 1) else { return };
+    let cut = |at: u64| {
+        let proxy = Proxy::up(&lab, 0, at);
+        through(&lab, Some(proxy.1));
+        (lab.incline(&["plan"]), proxy.down())
+    };
+    let is_noticed = |output: &Output| output.status.code() == Some(1) && stdout(output).contains("went away");
+    // Where login ends, found by halving: a connection that is cut before is none.
+    let (whole, total) = cut(0);
+    succeeded(&whole, "plan");
+    let (mut before, mut after) = (1_000, total - 500);
+    while after - before > 16 {
+        let middle = u64::midpoint(before, after);
+        if is_noticed(&cut(middle).0) {
+            after = middle;
+        } else {
+            before = middle;
+        }
+    }
+    println!("login ends after {after} bytes of {total}");
+    let places: Vec<u64> = (after..total - 500).step_by(16).collect();
+    let tell = |at: &u64| {
+        let (output, _) = cut(*at);
+        (!is_noticed(&output)).then(|| format!("cut at {at}: {}{}", stdout(&output), stderr(&output)))
+    };
+    let lost: Vec<String> = places.iter().filter_map(tell).collect();
+    counted("connection cut where a program starts", places.len(), &lost);
+}
+
 #[test]
 #[ignore = "needs the testbed"]
 fn incline_is_killed() {

@@ -140,14 +140,21 @@ impl Lab {
     }
 
     fn incline_command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_incline"));
+        self.with_incline(self.command(env!("CARGO_BIN_EXE_incline")), arguments)
+    }
+
+    /// Gives a command that runs incline what it is to be told.
+    fn with_incline(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.arg("--inventories").arg(self.path("inventories")).arg("--templates").arg(self.path("templates"));
         command.args(arguments).env("INCLINE_AUDIT", self.path("home/audit.jsonl"));
         command
     }
 
     fn incline(&self, arguments: &[&str]) -> Output {
-        self.incline_command(arguments).output().unwrap()
+        // An incline that waits for ever is a failed test, not a run of the tests without an end.
+        let mut command = self.command("timeout");
+        command.args(["--signal=KILL", "20m", env!("CARGO_BIN_EXE_incline")]);
+        self.with_incline(command, arguments).output().unwrap()
     }
 
     /// Runs incline, and starts it only.

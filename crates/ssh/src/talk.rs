@@ -52,10 +52,8 @@ impl Talk {
     ) -> Result<Self, Error> {
         let hop = route.host.name();
         let lost = |error: russh::Error| Error::Cut { hop: hop.clone(), said: error.to_string() };
-        // On a connection that breaks at this very moment, nobody answers.
-        let opened = tokio::time::timeout(OPENING, connection.channel_open_session()).await;
-        let late = |_| Error::Cut { hop: hop.clone(), said: "it opens no channel".to_owned() };
-        let channel = opened.map_err(late)?.map_err(lost)?;
+        let opening = answer(&hop, connection, OPENING, connection.channel_open_session());
+        let channel = opening.await?.map_err(lost)?;
         let bootstrap = if more { bootstrap(program.len()) } else { SHELL.to_owned() };
         let command = match &route.root {
             Root::Already => format!("exec {bootstrap}"),
@@ -66,7 +64,7 @@ impl Talk {
                 format!("exec sudo -k -S -p {PROMPT} /bin/sh -c {then}")
             }
         };
-        channel.exec(false, command).await.map_err(lost)?;
+        answer(&hop, connection, OPENING, channel.exec(false, command)).await?.map_err(lost)?;
         let (reading, writing) = channel.split();
         let mut talk = Self {
             hop: hop.clone(),
@@ -94,8 +92,7 @@ impl Talk {
     async fn sudo(&mut self, password: &[u8]) -> Result<(), Error> {
         let (mut asked, mut heard) = (0, Vec::new());
         loop {
-            let message = tokio::time::timeout(self.silence, self.reading.wait()).await.map_err(|_| self.silent())?;
-            match message {
+            match answer(&self.hop, &self.connection, self.silence, self.reading.wait()).await? {
                 Some(ChannelMsg::ExtendedData { data, .. }) => {
                     keep(&mut self.said, &data);
                     let prompts = String::from_utf8_lossy(&self.said).matches(PROMPT).count();
@@ -127,9 +124,8 @@ impl Talk {
     }
 
     async fn write(&self, bytes: Vec<u8>) -> Result<(), Error> {
-        self.writing
-            .data_bytes(bytes)
-            .await
+        answer(&self.hop, &self.connection, self.silence, self.writing.data_bytes(bytes))
+            .await?
             .map_err(|error| Error::Cut { hop: self.hop.clone(), said: error.to_string() })
     }
 
@@ -205,13 +201,31 @@ impl Talk {
         }
     }
 
-    fn silent(&self) -> Error {
-        Error::Silent { hop: self.hop.clone(), seconds: self.silence.as_secs() }
-    }
-
     fn cut(&self) -> Error {
         ended(&self.hop, &self.said)
     }
+}
+
+/// What a connection answers. When one ends, russh tells neither whoever waits for a channel to open nor whoever waits until
+/// the host takes more: this looks for itself whether it is there still.
+async fn answer<T>(
+    hop: &str,
+    connection: &Connection,
+    silence: Duration,
+    answers: impl Future<Output = T>,
+) -> Result<T, Error> {
+    tokio::pin!(answers);
+    let mut waited = Duration::ZERO;
+    while waited < silence {
+        if let Ok(answer) = tokio::time::timeout(LOOK_UP, &mut answers).await {
+            return Ok(answer);
+        }
+        if connection.is_closed() {
+            return Err(Error::Cut { hop: hop.to_owned(), said: String::new() });
+        }
+        waited += LOOK_UP;
+    }
+    Err(Error::Silent { hop: hop.to_owned(), seconds: silence.as_secs() })
 }
 
 async fn hear(
@@ -222,27 +236,19 @@ async fn hear(
     said: &mut Vec<u8>,
     silence: Duration,
 ) -> Result<Heard, Error> {
-    let mut waited = Duration::ZERO;
     loop {
         if let Some(heard) =
             conversation.hear().map_err(|garbled| Error::Garbled { hop: hop.to_owned(), why: garbled.0 })?
         {
             return Ok(heard);
         }
-        // A connection may end without the channel's being told (what was queued for its task when that ended is answered by nobody):
-        // then, too, this must end, and not only after the longest silence.
-        let heard = tokio::time::timeout(LOOK_UP, reading.wait()).await;
-        waited = if heard.is_ok() { Duration::ZERO } else { waited + LOOK_UP };
-        match heard {
-            Err(_) if connection.is_closed() => return Err(ended(hop, said)),
-            Err(_) if waited < silence => {}
-            Err(_) => return Err(Error::Silent { hop: hop.to_owned(), seconds: silence.as_secs() }),
-            Ok(Some(ChannelMsg::Data { data })) => conversation.feed(&data),
-            Ok(Some(ChannelMsg::ExtendedData { data, .. })) => {
+        match answer(hop, connection, silence, reading.wait()).await? {
+            Some(ChannelMsg::Data { data }) => conversation.feed(&data),
+            Some(ChannelMsg::ExtendedData { data, .. }) => {
                 keep(said, &data);
             }
-            Ok(Some(ChannelMsg::Close) | None) => return Err(ended(hop, said)),
-            Ok(Some(_)) => {}
+            Some(ChannelMsg::Close) | None => return Err(ended(hop, said)),
+            Some(_) => {}
         }
     }
 }
