@@ -494,15 +494,36 @@ fn what_is_tampered_with_is_found_and_mended(cluster: &Cluster) {
         "rm /opt/incline/bin/etcdctl; sed -i s/Metadata/RequestResponse/ /etc/incline/kubernetes/audit-policy.yaml",
     );
     cluster.on(1, "kubectl delete networkpolicy default-deny");
+    // A kubelet that lets everybody in: by its settings, and by a flag that overrules them.
+    cluster.on(4, "sed -i '/^  anonymous:/,/enabled/s/false/true/' /var/lib/kubelet/config.yaml");
+    cluster.on(
+        3,
+        "sed -i 's/\"$/ --anonymous-auth=true\"/' /var/lib/kubelet/kubeadm-flags.env; systemctl restart kubelet",
+    );
+    let lets_in = |n: usize| {
+        let ask = format!("curl -sk -o /dev/null -w '%{{http_code}}' https://10.99.1.{n}:10250/pods; true");
+        within(Duration::from_secs(60), || cluster.on(n, &ask) != "000");
+        cluster.on(n, &ask) != "401"
+    };
+    assert!(lets_in(3));
     let drift = lab.incline(&["drift", "lab"]);
     let told = stdout(&drift);
     assert_eq!(drift.status.code(), Some(2), "{told}");
-    for name in ["kubelet.service", "/etc/containerd/config.toml", "etcdctl", "audit-policy.yaml", "baseline"] {
+    for name in [
+        "kubelet.service",
+        "/etc/containerd/config.toml",
+        "etcdctl",
+        "audit-policy.yaml",
+        "baseline",
+        "/var/lib/kubelet/config.yaml",
+        "kubeadm-flags",
+    ] {
         assert!(told.contains(name), "{name} is not told:\n{told}");
     }
     succeeded(&lab.incline(&["apply", "--yes", "lab"]), "all of it is mended");
     succeeded(&lab.incline(&["drift", "lab"]), "nothing drifts any more");
     cluster.ready(4);
+    assert!(!lets_in(3) && !lets_in(4));
 }
 
 /// A changed flag and another audit policy reach the API servers that run, one after the other; a manifest that somebody edited is told.
@@ -516,7 +537,8 @@ fn settings_reach_what_runs(cluster: &Cluster) {
     std::fs::write(files.join("audit-policy.yaml"), format!("{policy}# Another one.\n")).unwrap();
     let settings = std::fs::read_to_string(files.join("kubeadm-cluster.yaml.j2")).unwrap();
     let longer = settings.replace("audit-log-maxage\n    value: \"30\"", "audit-log-maxage\n    value: \"40\"");
-    assert_ne!(settings, longer);
+    let longer = longer.replace("podPidsLimit: 4096", "podPidsLimit: 2048");
+    assert!(longer.contains("\"40\"") && longer.contains("2048"));
     std::fs::write(files.join("kubeadm-cluster.yaml.j2"), longer).unwrap();
     let plan = stdout(&lab.incline(&["plan", "lab"]));
     assert!(plan.contains("+    - --audit-log-maxage=40") && plan.contains("-    - --profiling=true"), "{plan}");
@@ -529,6 +551,11 @@ fn settings_reach_what_runs(cluster: &Cluster) {
     assert!(runs(3, "kube-scheduler").contains("--profiling=false"));
     let map = cluster.on(1, "kubectl -n kube-system get configmap kubeadm-config -o yaml");
     assert!(map.contains("value: \"40\""), "{map}");
+    let map = cluster.on(1, "kubectl -n kube-system get configmap kubelet-config -o yaml");
+    assert!(map.contains("podPidsLimit: 2048"), "{map}");
+    for n in 1..=4 {
+        cluster.on(n, "grep -qx 'podPidsLimit: 2048' /var/lib/kubelet/config.yaml");
+    }
     cluster.ready(4);
 }
 

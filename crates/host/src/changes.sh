@@ -148,11 +148,11 @@ api_ready() { # what was done to it
   done
 }
 
-# Keeps kubeadm's configuration in the cluster, from where whoever joins or is upgraded has it. An API server that has just started
+# Keeps kubeadm's configuration and the kubelets' settings in the cluster, from where whoever joins or is upgraded has it. An API server that has just started
 # again knows nobody's rights for a moment.
 keep_settings() {
   tries=0
-  until out=$(kubeadm init phase upload-config kubeadm --config /etc/incline/kubeadm/init.yaml 2>&1 3<&- 9>&-); do
+  until out=$(kubeadm init phase upload-config all --config /etc/incline/kubeadm/init.yaml 2>&1 3<&- 9>&-); do
     tries=$((tries + 1))
     if [ "$tries" -ge 12 ]; then fail "the configuration cannot be kept in the cluster$NL$out"; fi
     sleep 5

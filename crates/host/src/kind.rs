@@ -14,6 +14,7 @@ mod host_certificate;
 mod host_entry;
 mod image;
 mod kubelet;
+mod kubelet_settings;
 mod luks;
 mod machine;
 mod manifests;
@@ -35,6 +36,7 @@ mod tool;
 mod tunnels;
 mod unit;
 mod user;
+mod would;
 
 use absent::Absent;
 use command::Command;
@@ -202,6 +204,8 @@ kinds! {
     Certificates(certificates::Certificates) "certificates"
     /// The static pods of a control-plane host, as kubeadm would make them.
     StaticPods(static_pods::StaticPods) "staticPods"
+    /// The settings of a node's kubelet, as kubeadm would make them.
+    KubeletSettings(kubelet_settings::KubeletSettings) "kubeletSettings"
     /// Snapshots that a timer takes, the newest young and large enough.
     Snapshot(snapshot::Snapshot) "snapshot"
     /// The nodes of the cluster, beside those of the inventory.

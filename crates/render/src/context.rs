@@ -406,7 +406,7 @@ fn node(site: &Aws, stack: &str, environment: Value) -> Value {
         variables.extend(more);
     }
     json!({
-        "aws": true, "etcdDisk": false, "dedicated": true, "labels": "", "bin": "/usr/bin", "site": typed.name, "registry": registry, "registries": registries, "images": images,
+        "aws": true, "etcdDisk": false, "dedicated": true, "patched": false, "labels": "", "taintsFlag": "", "bin": "/usr/bin", "site": typed.name, "registry": registry, "registries": registries, "images": images,
         "pause": format!("{registry}/pause:{}", image("pause").map_or(String::new(), |tag| tag.to_string())),
         "coredns": image("coredns"), "etcd": image("etcd"),
         "pins": { "kubernetes": artifact(&pins.kubernetes), "network": artifact(&pins.network) },

@@ -8,6 +8,7 @@ use incline_host::{Entry, Host, SITE};
 use incline_model::desired::Stage;
 use incline_model::fault::Path;
 use incline_model::hex;
+use incline_model::inventory::Taint;
 use incline_model::inventory::onprem::{self, Role};
 use incline_model::scalar::Address;
 use incline_model::site::OnPrem;
@@ -205,6 +206,10 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates, api: ApiBy) 
         "podCidr": typed.kubernetes.pod_cidr, "serviceCidr": typed.kubernetes.service_cidr,
         "labels": labels(site, host),
         "taints": host.taints,
+        // As kubeadm gives them to the kubelet of a worker; those of a control-plane host it gives to the API itself.
+        "taintsFlag": host.taints.iter().filter(|_| !has(host, Role::ControlPlane)).map(taint_flag).collect::<Vec<_>>().join(","),
+        // kubeadm patches the API server's manifest.
+        "patched": has(host, Role::ControlPlane),
         "nodes": typed.hosts.iter().filter(|host| is_node(host)).map(|host| format!("{} {}\n", host.name, host.address)).collect::<String>(),
         "nodeLabels": typed.hosts.iter().filter(|host| is_node(host)).map(|host| (host.name.to_string(), json!(host.labels))).collect::<serde_json::Map<_, _>>(),
         "snapshots": typed.etcd_snapshots, "escrows": !host.disks.is_empty() || (typed.etcd_snapshots.is_some() && has(host, Role::ControlPlane)),
@@ -229,6 +234,12 @@ pub(crate) fn end(url: &str) -> (&str, u16) {
 }
 
 /// A node's labels as a kubelet is given them. By the first, incline knows the nodes that it made.
+/// A taint as the kubelet's flag takes it: `key=value:Effect`, or `key:Effect` without a value.
+fn taint_flag(taint: &Taint) -> String {
+    let value = taint.value.as_ref().map_or(String::new(), |value| format!("={value}"));
+    format!("{}{value}:{:?}", taint.key, taint.effect)
+}
+
 fn labels(site: &OnPrem, host: &onprem::Host) -> String {
     let mut all = format!("{SITE}={}", site.typed().name);
     for (key, value) in &host.labels {

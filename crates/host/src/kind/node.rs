@@ -185,7 +185,7 @@ revoke ''"#;
 /// What etcd holds on a disk of its own is that disk's matter: kubeadm would empty it, whoever keeps the disk.
 const RESET: &str =
     "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock --skip-phases remove-etcd-member || exit
-rm -rf /etc/kubernetes /var/lib/incline/joining /var/lib/incline/upgrading || exit
+rm -rf /etc/kubernetes /var/lib/incline/joining /var/lib/incline/upgrading /var/lib/incline/settings || exit
 if ! mountpoint -q /var/lib/etcd; then rm -rf /var/lib/etcd; fi";
 
 /// What the ticket gave lies in memory, and goes however it ends.

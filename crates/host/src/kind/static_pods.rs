@@ -1,6 +1,6 @@
 //! The static pods of a control-plane host: what kubeadm would make of its configuration, beside what the kubelet runs
 //! (<https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-reconfigure/>).
-use super::{Difference, Judgement, Kind, TextChange, known};
+use super::{Difference, Judgement, Kind, known, would};
 use crate::act::Act;
 use crate::ask::{Answers, Asks, Topic};
 use crate::prelude::*;
@@ -8,7 +8,7 @@ use crate::secret::Secrets;
 use incline_model::plan::Impact;
 use serde::{Deserialize, Serialize};
 
-/// What kubeadm would make, and what is: pairs of manifests, parts set apart by a record separator. Words: the configuration and the
+/// What kubeadm would make, and what is, as [`would::compare`] reads it. Words: the configuration and the
 /// patch of the API server as they must be, which the host may not have yet.
 const MANIFESTS: Topic = Topic {
     name: "staticpods",
@@ -17,17 +17,14 @@ if ! has kubeadm || ! [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || [ 
   emit staticpods "$i" 1 ''
   return
 fi
-would=/run/incline.would.$$
-mkdir -p "$would/patches"
-printf '%s' "$1" | sed "s,/etc/incline/kubeadm/patches,$would/patches," >"$would/config"
-printf '%s' "$2" >"$would/patches/kube-apiserver+merge.yaml"
-out=$(KUBEADM_INIT_DRYRUN_DIR=$would $T kubeadm init phase control-plane all --dry-run --config "$would/config" 2>&1 3<&- 9>&-)
+kubeadm_would "$1" "$2" control-plane all
 status=$?
 separator=$(printf '\036')
 text=$(kubeadm version -o short)
 if [ "$status" -eq 0 ]; then
   for name in kube-apiserver kube-controller-manager kube-scheduler; do
-    text="$text$separator$name$separator$(cat "$would/$name.yaml")$separator$(cat "/etc/kubernetes/manifests/$name.yaml")"
+    path=/etc/kubernetes/manifests/$name.yaml
+    text="$text$separator$path$separator$(cat "$would/$name.yaml")$separator$(cat "$path")"
   done
 else
   text="$text$separator$(sed -n 's/^ *image: .*://p' /etc/kubernetes/manifests/kube-apiserver.yaml)$separator$out"
@@ -58,36 +55,12 @@ impl Kind for StaticPods {
     }
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
-        let mut difference = Difference::default();
         let answer = known!(seen.get(&MANIFESTS, &[&self.config, &self.patch]));
         // Before kubeadm has been here, it makes them of this very configuration.
         if !answer.is_yes() {
             return Judgement::Same;
         }
-        let text = answer.text();
-        let mut parts = text.trim_end().split('\u{1e}');
-        let kubeadm = parts.next().unwrap_or_default();
-        let parts: Vec<&str> = parts.collect();
-        if let [is, why] = parts.as_slice() {
-            // A kubeadm of another version takes no such configuration: it is replaced first.
-            if self.config.contains(&format!("kubernetesVersion: \"{kubeadm}\"")) {
-                return Judgement::Unknown(format!("kubeadm cannot say what it would make: {}", why.trim()));
-            }
-            difference.add("version", Some((*is).into()), Some("that of the configuration".into()));
-            return difference.judged();
-        }
-        for three in parts.chunks(3) {
-            let [name, would, is] = three else { continue };
-            if would.trim_end() != is.trim_end() {
-                difference.add(name, Some("made of other settings".into()), Some("made of these".into()));
-                difference.texts.push(TextChange {
-                    path: format!("/etc/kubernetes/manifests/{name}.yaml"),
-                    before: Some(format!("{}\n", is.trim_end())),
-                    after: format!("{}\n", would.trim_end()),
-                });
-            }
-        }
-        difference.judged()
+        would::compare(answer, &self.config, Difference::default())
     }
 
     fn act(&self, _: &Difference, act: &mut Act<'_>) {
