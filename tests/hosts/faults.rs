@@ -153,7 +153,7 @@ fn the_connection_is_cut_where_a_program_starts() {
         }
     }
     println!("login ends after {after} bytes of {total}");
-    let places: Vec<u64> = (after..total - 500).step_by(16).collect();
+    let places: Vec<u64> = (after..total - 500).step_by(32).collect();
     let tell = |at: &u64| {
         let (output, _) = cut(*at);
         (!is_noticed(&output)).then(|| format!("cut at {at}: {}{}", stdout(&output), stderr(&output)))

@@ -263,17 +263,16 @@ fn keep(said: &mut Vec<u8>, data: &[u8]) {
 /// Why a program ended before its end.
 fn ended(hop: &str, said: &[u8]) -> Error {
     let text = String::from_utf8_lossy(said).replace(PROMPT, "");
-    let text = text.trim();
+    // That a host cannot resolve its own name is only why sudo was slow.
+    let lines: Vec<&str> =
+        text.trim().lines().map(str::trim).filter(|line| !line.contains("unable to resolve host")).collect();
     let hop = hop.to_owned();
-    if text.contains("sudo:") || text.contains("sudoers") || text.contains("not allowed to execute") {
-        // That a host cannot resolve its own name is only why sudo was slow.
-        let told = |line: &&str| {
-            (line.contains("sudo") || line.contains("not allowed")) && !line.contains("unable to resolve host")
-        };
-        let line = text.lines().find(told).unwrap_or(text);
-        return Error::NoRoot { hop, said: line.trim().to_owned() };
+    let refuses =
+        |line: &&&str| ["sudo:", "sudoers", "not allowed to execute"].iter().any(|words| line.contains(words));
+    if let Some(line) = lines.iter().find(refuses) {
+        return Error::NoRoot { hop, said: (*line).to_owned() };
     }
-    Error::Cut { hop, said: text.lines().last().unwrap_or_default().to_owned() }
+    Error::Cut { hop, said: lines.last().copied().unwrap_or_default().to_owned() }
 }
 
 /// Looks at a host: one exec, which ends by itself.
@@ -295,4 +294,20 @@ pub(crate) async fn look(
         }
     }
     Ok(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_cut_off_is_not_refused() {
+        let said = |text: &str| ended("host", text.as_bytes()).to_string();
+        let slow = "sudo: unable to resolve host host-1: Temporary failure in name resolution\n";
+        assert_eq!(said(slow), "host went away in the middle");
+        assert_eq!(said(&format!("{slow}Killed\n")), "host went away in the middle: Killed");
+        let refused = "sudo: a password is required";
+        assert_eq!(said(&format!("{slow}{refused}\n")), format!("host does not give root's rights: {refused}"));
+        assert!(said("Sorry, user ops is not allowed to execute '/bin/sh' as root").contains("root's rights"));
+    }
 }
