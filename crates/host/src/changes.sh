@@ -148,8 +148,8 @@ api_ready() { # what was done to it
   done
 }
 
-# Keeps kubeadm's configuration and the kubelets' settings in the cluster, from where whoever joins or is upgraded has it. An API server that has just started
-# again knows nobody's rights for a moment.
+# Keeps kubeadm's configuration and the kubelets' settings in the cluster, from where whoever joins or is upgraded has them. An API
+# server that has just started again knows nobody's rights for a moment.
 keep_settings() {
   tries=0
   until out=$(kubeadm init phase upload-config all --config /etc/incline/kubeadm/init.yaml 2>&1 3<&- 9>&-); do

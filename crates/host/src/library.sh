@@ -67,24 +67,6 @@ look() {
   fi
 }
 
-# What kubeadm would make of a configuration: it is left in the folder `would`, or what kubeadm says in `out`.
-kubeadm_would() { # configuration, patch of the API server, phase of kubeadm init
-  would=/run/incline.would.$$
-  mkdir -p "$would/patches"
-  printf '%s' "$1" | sed "s,/etc/incline/kubeadm/patches,$would/patches," >"$would/config"
-  if [ -n "$2" ]; then printf '%s' "$2" >"$would/patches/kube-apiserver+merge.yaml"; fi
-  shift 2
-  out=$(KUBEADM_INIT_DRYRUN_DIR=$would $T kubeadm init phase "$@" --dry-run --config "$would/config" 2>&1 3<&- 9>&-)
-}
-
-# The same for the kubelet of a node. A worker has no key of the cluster's authority, which kubeadm would ask for beside the
-# authority's certificate: it is told to look elsewhere.
-kubelet_would() { # configuration
-  pki=/run/incline.would.$$/pki
-  kubeadm_would "$(printf '%s\n' "$1" | sed "/^kind: ClusterConfiguration/a certificatesDir: $pki")" '' kubelet-start || return
-  sed "s,$pki/,/etc/kubernetes/pki/," "$would/config.yaml" >"$would/config" && mv -f "$would/config" "$would/config.yaml"
-}
-
 # Ends if somebody has changed the host since `look`: what was seen may be half of this and half of that.
 looked() {
   lock_before=$lock_last

@@ -11,25 +11,19 @@ use serde::{Deserialize, Serialize};
 /// where the kubelet was not started again since an interrupted run replaced what it reads. Words: the configuration as it must be.
 const SETTINGS: Topic = Topic {
     name: "kubeletsettings",
-    program: r#"
+    program: concat!(
+        include_str!("../would.sh"),
+        r#"
 if ! has kubeadm || [ ! -e /etc/kubernetes/kubelet.conf ] || [ -e /var/lib/incline/joining ]; then
   emit kubeletsettings "$i" 1 ''
   return
 fi
-separator=$(printf '\036')
-text=$(kubeadm version -o short)
-if kubelet_would "$1"; then
-  for name in config.yaml kubeadm-flags.env; do
-    path=/var/lib/kubelet/$name
-    text="$text$separator$path$separator$(cat "$would/$name")$separator$(cat "$path")"
-  done
-else
-  text="$text${separator}that of another version$separator$out"
-fi
-rm -rf "$would"
+kubelet_would "$1"
+would_beside $? 'that of another version' /var/lib/kubelet config.yaml kubeadm-flags.env
 status=0
 if [ -e /var/lib/incline/settings ]; then status=2; fi
-emit kubeletsettings "$i" "$status" "$text""#,
+emit kubeletsettings "$i" "$status" "$text""#
+    ),
     split: None,
     aside: false,
 };
@@ -67,6 +61,7 @@ impl Kind for KubeletSettings {
     }
 
     fn act(&self, _: &Difference, act: &mut Act<'_>) {
+        act.library(include_str!("../would.sh"));
         act.script(RECONFIGURE, &[&self.config]);
     }
 
@@ -88,13 +83,12 @@ if [ -n "$changed" ]; then
   : >/var/lib/incline/settings || fail '/var/lib/incline cannot be written'
   ashore /var/lib/incline/settings /var/lib/incline
   for name in $changed; do
-    temporary=/var/lib/kubelet/.incline.$name.tmp
+    beside "/var/lib/kubelet/$name"
     # With the old one's owner and mode.
     run cp -p "/var/lib/kubelet/$name" "$temporary"
     cat "$would/$name" >"$temporary" || fail "$temporary cannot be written"
     ashore "$temporary"
-    run mv -f "$temporary" "/var/lib/kubelet/$name"
-    temporary=
+    place "/var/lib/kubelet/$name"
   done
   ashore /var/lib/kubelet
 fi

@@ -12,25 +12,20 @@ use serde::{Deserialize, Serialize};
 /// patch of the API server as they must be, which the host may not have yet.
 const MANIFESTS: Topic = Topic {
     name: "staticpods",
-    program: r#"
+    program: concat!(
+        include_str!("../would.sh"),
+        r#"
 if ! has kubeadm || ! [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || [ -e /var/lib/incline/joining ]; then
   emit staticpods "$i" 1 ''
   return
 fi
 kubeadm_would "$1" "$2" control-plane all
 status=$?
-separator=$(printf '\036')
-text=$(kubeadm version -o short)
-if [ "$status" -eq 0 ]; then
-  for name in kube-apiserver kube-controller-manager kube-scheduler; do
-    path=/etc/kubernetes/manifests/$name.yaml
-    text="$text$separator$path$separator$(cat "$would/$name.yaml")$separator$(cat "$path")"
-  done
-else
-  text="$text$separator$(sed -n 's/^ *image: .*://p' /etc/kubernetes/manifests/kube-apiserver.yaml)$separator$out"
-fi
-rm -rf "$would"
-emit staticpods "$i" 0 "$text""#,
+is=
+if [ "$status" -ne 0 ]; then is=$(sed -n 's/^ *image: .*://p' /etc/kubernetes/manifests/kube-apiserver.yaml); fi
+would_beside "$status" "$is" /etc/kubernetes/manifests kube-apiserver.yaml kube-controller-manager.yaml kube-scheduler.yaml
+emit staticpods "$i" 0 "$text""#
+    ),
     split: None,
     aside: false,
 };
