@@ -1,5 +1,5 @@
 //! The one integration binary. Cases are data below `tests/cases`; tests against third-party peers (linters, the real
-//! Ignition, kubeadm, an AWS emulator) are ignored unless `cargo xtask test` has set their peers up.
+//! Ignition, kubeadm, an AWS emulator) are ignored here, and run by `cargo xtask test`, which sets their peers up.
 // A test that cannot go on says so by panicking; clippy sees helper functions as production code.
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
@@ -7,6 +7,7 @@ mod audit;
 mod aws;
 mod cli;
 mod f5;
+mod fixtures;
 mod hostile;
 mod hosts;
 mod mistakes;

@@ -83,11 +83,21 @@ pub fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// What `cargo xtask test` made.
+/// What `cargo xtask testbed` made.
 pub fn testbed(name: &str) -> PathBuf {
     let path = root().join("target/testbed").join(name);
-    assert!(path.exists(), "{} is missing: run `cargo xtask test`", path.display());
+    assert!(path.exists(), "{} is missing: run `cargo xtask testbed`", path.display());
     path
+}
+
+/// The file by which tests reach what they share.
+pub fn fixture(name: &str) -> PathBuf {
+    root().join("target/fixtures").join(name)
+}
+
+/// Whether what a test set up is to stay, for a person to look at (`cargo xtask test --keep`).
+pub fn is_kept() -> bool {
+    std::env::var_os("INCLINE_KEEP").is_some()
 }
 
 pub fn executable(path: &Path) {

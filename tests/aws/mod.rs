@@ -21,6 +21,10 @@ pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if is_kept() {
+            println!("  end its process:  kill {}", self.0.id());
+            return;
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -34,6 +38,19 @@ pub struct Aws {
     /// Where incline is sent: the emulator, or what stands before it.
     through: String,
     _running: Vec<Running>,
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        if is_kept() {
+            self.folder.disable_cleanup(true);
+            println!(
+                "kept: an emulator of AWS at {}, its inventories in {}",
+                self.through,
+                self.inventories().display()
+            );
+        }
+    }
 }
 
 /// A port that nobody listens on.

@@ -88,16 +88,16 @@ fn counted(what: &str, tried: usize, lost: &[String]) {
     assert!(lost.is_empty(), "{what}: {}", lost.join("; "));
 }
 
-fn lab_with_secret(kind: &str) -> Option<Lab> {
-    let mut lab = Lab::up(kind, 1)?;
+fn lab_with_secret(kind: &str) -> Lab {
+    let mut lab = Lab::up(kind, 1);
     lab.environment.push(("SITE_SECRET".to_owned(), "s".repeat(20_000)));
-    Some(lab)
+    lab
 }
 
 #[test]
 #[ignore = "needs the testbed"]
 fn the_connection_is_cut_at_a_hundred_places() {
-    let Some(lab) = lab_with_secret("debian") else { return };
+    let lab = lab_with_secret("debian");
     lab.items(&version(0));
     let proxy = Proxy::up(&lab, 0, 0);
     through(&lab, Some(proxy.1));
@@ -133,7 +133,7 @@ fn the_connection_is_cut_at_a_hundred_places() {
 #[test]
 #[ignore = "needs the testbed"]
 fn the_connection_is_cut_where_a_program_starts() {
-    let Some(lab) = Lab::up("debian", 1) else { return };
+    let lab = Lab::up("debian", 1);
     let cut = |at: u64| {
         let proxy = Proxy::up(&lab, 0, at);
         through(&lab, Some(proxy.1));
@@ -165,7 +165,7 @@ fn the_connection_is_cut_where_a_program_starts() {
 #[test]
 #[ignore = "needs the testbed"]
 fn incline_is_killed() {
-    let Some(lab) = lab_with_secret("debian") else { return };
+    let lab = lab_with_secret("debian");
     lab.items(&version(0));
     let began = Instant::now();
     lab.apply();
@@ -192,7 +192,7 @@ fn incline_is_killed() {
 #[test]
 #[ignore = "needs the testbed"]
 fn the_host_loses_power_in_mid_apply() {
-    let Some(lab) = lab_with_secret("systemd") else { return };
+    let lab = lab_with_secret("systemd");
     lab.items(&version(0));
     lab.apply();
     let mut lost = Vec::new();
@@ -236,7 +236,7 @@ fn the_host_loses_power_in_mid_apply() {
 #[test]
 #[ignore = "needs the testbed"]
 fn a_disk_is_full_or_read_only_and_a_command_hangs() {
-    let Some(lab) = Lab::up("debian", 1) else { return };
+    let lab = Lab::up("debian", 1);
     let mut lost = Vec::new();
     let file = |size: usize| format!("- file: {{path: /mnt/small/file, content: \"{}\"}}\n", "x".repeat(size));
     let told = |lab: &Lab, words: &str, lost: &mut Vec<String>| {
@@ -283,7 +283,7 @@ fn a_disk_is_full_or_read_only_and_a_command_hangs() {
 #[test]
 #[ignore = "needs the testbed"]
 fn a_host_is_noisy_slow_or_throttles() {
-    let Some(lab) = Lab::up("debian", 1) else { return };
+    let lab = Lab::up("debian", 1);
     let mut lost = Vec::new();
     let mut number = 0;
     let mut goes_well = |what: &str| {
@@ -327,7 +327,7 @@ fn a_host_is_noisy_slow_or_throttles() {
     lab.sh(1, "sed -i 's/^MaxStartups.*/MaxStartups 200/' /etc/ssh/sshd_config; kill -HUP \"$(pgrep -o sshd)\"");
     std::thread::sleep(Duration::from_millis(300));
     // 200 ms there and back, and one packet in twenty lost, each way.
-    let name = format!("incline-{}-1", lab.folder.path().file_name().unwrap().to_str().unwrap());
+    let name = format!("incline-{}-1", lab.folder().file_name().unwrap().to_str().unwrap());
     let rules = "add table ip bad; add chain ip bad in { type filter hook input priority 0; }; add chain ip bad out { type filter hook output priority 0; }; \
                  add rule ip bad in numgen random mod 100 < 5 drop; add rule ip bad out numgen random mod 100 < 5 drop";
     succeeded(&Command::new("ip").args(["netns", "exec", &name, "nft", rules]).output().unwrap(), "nft");
@@ -346,7 +346,7 @@ fn a_host_is_noisy_slow_or_throttles() {
 #[test]
 #[ignore = "needs the testbed"]
 fn two_inclines_do_not_meet() {
-    let Some(lab) = Lab::up("debian", 1) else { return };
+    let lab = Lab::up("debian", 1);
     let mut lost = Vec::new();
     for number in 0..5 {
         lab.items(&format!("- command: {{name: slow, run: \"sleep 2; echo {number} >>/opt/slow\", unless: \"grep -qx {number} /opt/slow\"}}\n"));
@@ -382,7 +382,7 @@ fn two_inclines_do_not_meet() {
 #[test]
 #[ignore = "needs the testbed"]
 fn what_an_interrupted_run_owes_is_done_by_the_next() {
-    let Some(lab) = Lab::up("systemd", 1) else { return };
+    let lab = Lab::up("systemd", 1);
     let unit =
         "- unit: {name: told.service, content: \"[Service]\\nExecStart=/bin/sleep infinity\\n\", running: true}\n";
     let items = |text: &str, last: &str| {

@@ -1,8 +1,7 @@
 //! Hosts for real: OpenSSH, systemd, Debian's tools and a bare busybox, in network namespaces that each test makes and ends
-//! (`testbed/hosts/lab.sh`). Where the machine lets nobody make them, `cargo xtask test` has left a note, and these tests
-//! say so.
+//! (`testbed/hosts/lab.sh`). Where a machine cannot run them, `cargo xtask test` skips these tests by name.
 mod audit;
-mod cluster;
+pub mod cluster;
 mod execs;
 mod faults;
 mod kinds;
@@ -15,44 +14,19 @@ mod ways;
 use crate::support::*;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Some hosts, and an estate whose only site they are.
 pub struct Lab {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// Whether the lab ends with this value: another process holds it otherwise.
+    is_ours: bool,
     count: usize,
     environment: Vec<(String, String)>,
 }
 
-/// Whether labs can be made here; says why not, otherwise.
-fn is_possible() -> bool {
-    match std::fs::read_to_string(root().join("target/testbed/hosts/missing")) {
-        Ok(why) => {
-            eprintln!("left out: no hosts can be made on this machine: {why}");
-            false
-        }
-        Err(_) => true,
-    }
-}
-
-/// One cluster, or one lab of virtual machines, at a time: two of them on two cores are slower than etcd bears.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether somebody asks for what takes a quarter of an hour more, by the variable `INCLINE_LONG`; says so, otherwise.
-fn is_long() -> bool {
-    let asked = std::env::var("INCLINE_LONG").is_ok();
-    if !asked {
-        eprintln!("left out here: what INCLINE_LONG=1 asks for");
-    }
-    asked
-}
-
-/// How many interruptions somebody asks for, by the variable `INCLINE_INTERRUPTIONS`.
-fn interruptions() -> Option<usize> {
-    std::env::var("INCLINE_INTERRUPTIONS").ok()?.parse().ok()
+/// How many interruptions a test tries: as many as the variable `INCLINE_INTERRUPTIONS` says, or the usual number.
+fn interruptions(usual: usize) -> usize {
+    std::env::var("INCLINE_INTERRUPTIONS").map_or(usual, |wanted| wanted.parse().unwrap())
 }
 
 fn script() -> Command {
@@ -65,21 +39,28 @@ fn succeeded(output: &Output, what: &str) {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let _ = script().arg("down").arg(self.folder.path()).output();
+        if !self.is_ours {
+            return;
+        }
+        if is_kept() {
+            let (script, folder) = (root().join("tests/testbed/hosts/lab.sh"), self.folder.display());
+            println!("kept: {folder}, a lab of {} hosts", self.count);
+            println!("  enter host 1:  {} shell {folder} 1", script.display());
+            println!("  end it:        {0} down {folder} && rm -rf --one-file-system {folder}", script.display());
+            return;
+        }
+        let _ = script().arg("down").arg(&self.folder).output();
+        let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.folder).output();
     }
 }
 
 impl Lab {
     /// A lab of some hosts of a kind that `lab.sh` knows.
-    fn up(kind: &str, count: usize) -> Option<Self> {
-        if !is_possible() {
-            return None;
-        }
-        let folder = tempfile::Builder::new().prefix("lab").rand_bytes(5).tempdir().unwrap();
-        let lab = Self { folder, count, environment: Vec::new() };
-        let tree = testbed(if kind == "vm" { "hosts/debian-vm" } else { "hosts/debian" });
-        let output =
-            script().arg("up").arg(lab.folder.path()).arg(tree).args([kind, &count.to_string()]).output().unwrap();
+    fn up(kind: &str, count: usize) -> Self {
+        let folder = tempfile::Builder::new().prefix("lab").rand_bytes(5).tempdir().unwrap().keep();
+        let lab = Self { folder, is_ours: true, count, environment: Vec::new() };
+        let tree = testbed(if kind == "vm" { "debian-vm" } else { "debian" });
+        let output = script().arg("up").arg(&lab.folder).arg(tree).args([kind, &count.to_string()]).output().unwrap();
         succeeded(&output, "the lab comes up");
         std::fs::create_dir_all(lab.path("templates/hosts")).unwrap();
         std::fs::create_dir_all(lab.path("inventories")).unwrap();
@@ -89,11 +70,20 @@ impl Lab {
         let becoming = if kind == "busybox" { "none" } else { "sudo" };
         lab.site(user, &format!("becomeRoot: {becoming}"), |n| lab.fingerprint(n));
         lab.items("[]");
-        Some(lab)
+        lab
+    }
+
+    /// A lab that another process holds.
+    fn attach(folder: PathBuf, count: usize) -> Self {
+        Self { folder, is_ours: false, count, environment: Vec::new() }
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn path(&self, below: &str) -> PathBuf {
-        self.folder.path().join(below)
+        self.folder.join(below)
     }
 
     /// The fingerprint of a host's key.
@@ -134,7 +124,7 @@ impl Lab {
     /// A command that runs where the hosts can be reached.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = script();
-        command.arg("run").arg(self.folder.path()).arg(program).env("HOME", self.path("home"));
+        command.arg("run").arg(&self.folder).arg(program).env("HOME", self.path("home"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -176,7 +166,7 @@ impl Lab {
 
     /// Runs shell text on a host as root, past incline.
     fn ssh(&self, host: usize, text: &str) -> Output {
-        script().arg("ssh").arg(self.folder.path()).arg(host.to_string()).arg(text).output().unwrap()
+        script().arg("ssh").arg(&self.folder).arg(host.to_string()).arg(text).output().unwrap()
     }
 
     fn sh(&self, host: usize, text: &str) -> String {
@@ -191,11 +181,11 @@ impl Lab {
     }
 
     fn stop(&self, host: usize) {
-        succeeded(&script().arg("stop").arg(self.folder.path()).arg(host.to_string()).output().unwrap(), "stop");
+        succeeded(&script().arg("stop").arg(&self.folder).arg(host.to_string()).output().unwrap(), "stop");
     }
 
     fn start(&self, host: usize) {
-        succeeded(&script().arg("start").arg(self.folder.path()).arg(host.to_string()).output().unwrap(), "start");
+        succeeded(&script().arg("start").arg(&self.folder).arg(host.to_string()).output().unwrap(), "start");
     }
 
     /// How many connections a host has accepted, and how many commands it has run.

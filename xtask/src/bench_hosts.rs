@@ -162,7 +162,7 @@ impl Lab {
             .collect();
         write(self.path("inventory.py"), &format!("hosts = [{}]\n", hosts.join(", ")))?;
         let command = |dry: bool| {
-            let mut command = self.command(testbed::folder().join("ansible/bin/pyinfra"));
+            let mut command = self.command(testbed::cache::link("ansible").join("bin/pyinfra"));
             command.args(["-y", "--parallel", FORKS]).arg(self.path("inventory.py")).arg(self.path("deploy.py"));
             if dry {
                 command.arg("--dry");
@@ -181,7 +181,7 @@ impl Lab {
     }
 
     fn ansible(&self, items: usize, mitogen: bool, floor: &Measured) -> Outcome {
-        let bin = testbed::folder().join("ansible");
+        let bin = testbed::cache::link("ansible");
         let mut tasks = "- hosts: all\n  gather_facts: false\n  tasks:\n".to_owned();
         for path in ["/opt/bench", "/opt/bench/files"] {
             tasks.push_str(&format!("    - file: {{path: {path}, state: directory, mode: '0755'}}\n"));

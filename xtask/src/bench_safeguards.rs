@@ -11,7 +11,7 @@ const POOLS: usize = 5;
 
 pub(crate) fn run() -> Outcome {
     crate::run(cargo().args(["build", "--release", "--quiet", "--package", "incline"]))?;
-    testbed::checkov()?;
+    let checkov_program = testbed::checkov()?;
     let guard = testbed::cfn_guard()?;
     let work = root().join("target/bench-safeguards");
     let _ = std::fs::remove_dir_all(&work);
@@ -43,7 +43,7 @@ pub(crate) fn run() -> Outcome {
         let mut engine = Command::new(&guard);
         engine.args(["validate", "--show-summary", "none", "--rules"]).arg(&rules).arg("--data").arg(&rendered);
         print("cfn-guard validate", &measure(&mut engine, 1)?, templates);
-        let mut checkov = Command::new(testbed::folder().join("checkov/bin/checkov"));
+        let mut checkov = Command::new(&checkov_program);
         checkov.arg("-d").arg(&rendered).args(["--framework", "cloudformation", "--compact", "--quiet"]);
         checkov.args(["--skip-download", "--soft-fail", "-o", "json"]).env("LOG_LEVEL", "ERROR");
         print("checkov", &measure(&mut checkov, 0)?, templates);

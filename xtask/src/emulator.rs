@@ -31,7 +31,7 @@ impl Emulator {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(failed)?.port();
         let faults = folder.join("faults.json");
         std::fs::write(&faults, format!(r#"{{"*": {{"seconds": {seconds}}}}}"#)).map_err(failed)?;
-        let process = Command::new(testbed::folder().join("aws/bin/python"))
+        let process = Command::new(testbed::cache::link("aws").join("bin/python"))
             .arg(root().join("tests/testbed/emulator"))
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())

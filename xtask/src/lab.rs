@@ -32,10 +32,13 @@ pub(crate) fn write(path: impl AsRef<Path>, text: &str) -> Outcome {
     std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Sees to what hosts are made of; why none can be made here, if so.
+/// Makes what hosts are made of; why none can be made here, if so.
 pub(crate) fn prepare() -> Result<Option<String>, String> {
-    testbed::hosts()?;
-    Ok(testbed::hosts_are_missing())
+    if let Err(why) = testbed::can_run_hosts() {
+        return Ok(Some(why));
+    }
+    testbed::install(&testbed::HOST_PACKAGES, testbed::Consent::Given)?;
+    testbed::host_tree().map(|_| None)
 }
 
 impl Lab {
@@ -53,7 +56,7 @@ impl Lab {
 
     fn begun(self, how: &str, arguments: &[&str]) -> Result<Self, String> {
         let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.folder).status();
-        let tree = testbed::folder().join("hosts/debian");
+        let tree = testbed::cache::link("debian");
         crate::run(script().arg(how).arg(&self.folder).arg(tree).args(arguments))?;
         Ok(self)
     }

