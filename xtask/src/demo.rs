@@ -1,152 +1,181 @@
-//! `cargo xtask demo`: the whole life of a site, against an emulator of AWS on loopback, and of hosts in network namespaces, watchable in
-//! a terminal.
-use crate::emulator::{Emulator, edit, estate};
-use crate::lab::{self, Lab};
-use crate::{Outcome, cargo, root, run, testbed};
-use std::path::Path;
+//! `cargo xtask demo`: the life of a site, act by act: against an emulator of AWS on loopback, a double of a BIG-IP and hosts in
+//! network namespaces.
+mod acts;
+
+use crate::emulator::{Emulator, estate};
+use crate::lab;
+use crate::testbed::{self, Consent};
+use crate::{Outcome, cargo, root, terminal};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// The site that is changed, tampered with and removed.
-const SITE: &str = "lakeside-prod";
-const STAGING: &str = "lakeside-staging";
+const USAGE: &str = "\
+cargo xtask demo [--yes] [--no-pause]
 
-pub(crate) fn run_demo() -> Outcome {
-    testbed::aws()?;
-    run(cargo().args(["build", "--release", "--quiet", "-j2"]))?;
+  --yes       install what is missing without asking
+  --no-pause  do not wait for Enter between the acts";
+
+/// What is done before the first act.
+const STEPS: [&str; 3] = [
+    "programs: what must be installed",
+    "emulator: a Python environment with MiniStack, an AWS on this machine (kept in the testbed's cache)",
+    "build: incline, a development build",
+];
+
+/// The acts, in order: a title, and what to look at.
+const ACTS: [(&str, &str, fn(&Stage) -> Outcome); 9] = [
+    (
+        "Plan two sites in two AWS accounts",
+        "each stack by stage; what is reachable from the internet; the worst impact",
+        acts::plan,
+    ),
+    (
+        "Apply, interrupted by Ctrl-C, and taken up again",
+        "what is under way when it stops; the second run goes on from there",
+        acts::apply,
+    ),
+    ("Change a label of a pool", "one stack changes, and the plan says what that does to its nodes", acts::label),
+    (
+        "Drift: an idle timeout and SSH opened to the world",
+        "exit code 2, both named; `--mend-drift` repairs them",
+        acts::drift,
+    ),
+    ("Who did what: audit trail and evidence", "the trail compared with the copies that the site keeps", acts::audit),
+    ("Approval by a second person", "the plan is refused until it is signed by a listed key", acts::approval),
+    ("Destroy a site", "reverse order; what holds data stays unless it is named", acts::destroy),
+    (
+        "A BIG-IP in front of a site on premises (a double)",
+        "tenants planned, declared by AS3, edited by hand, repaired",
+        acts::f5,
+    ),
+    (
+        "Hosts over SSH: three machines with systemd",
+        "a changed file, a stopped service, a host without power",
+        acts::hosts,
+    ),
+];
+
+/// What is not shown, and where it is tested.
+const LEFT_OUT: &str = "Not in the demo, since each takes minutes: a Kubernetes cluster on hosts (cargo xtask test hosts::cluster), encrypted \
+                        disks and NFS (hosts::storage), the VPN (hosts::vpn).";
+
+/// What the acts play on.
+struct Stage {
+    aws: Emulator,
+    folder: PathBuf,
+    inventories: PathBuf,
+    /// Why there are no hosts, where there are none.
+    no_hosts: Option<String>,
+}
+
+/// Runs the demo.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let is = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    if arguments.iter().any(|argument| !["--yes", "--no-pause"].contains(&argument.as_str())) {
+        return Err(USAGE.to_owned());
+    }
+    let pauses = !is("--no-pause") && terminal::is_interactive();
+    println!("The demo prepares {} steps, then plays {} acts.", STEPS.len(), ACTS.len());
+    let no_hosts = packages(if is("--yes") { Consent::Given } else { Consent::Asked })?;
+    if let Some(why) = &no_hosts {
+        println!("Left out on this machine: the last act, hosts over SSH: {why}");
+    }
+    println!("{LEFT_OUT}");
+    // cargo waits for crates and the compiler, the emulator's environment for packages: they go side by side.
+    step(1);
+    let emulator = std::thread::spawn(testbed::aws);
+    step(2);
+    let built = cargo().args(["build", "--package", "incline"]).current_dir(root()).status();
+    if !built.is_ok_and(|status| status.success()) {
+        return Err("incline does not build".to_owned());
+    }
+    emulator.join().map_err(|_| "the emulator's environment cannot be made")??;
+    play(no_hosts, pauses)
+}
+
+fn step(number: usize) {
+    println!("\n\x1b[1mstep {} of {}\x1b[0m  {}", number + 1, STEPS.len(), STEPS[number]);
+}
+
+/// Installs what is missing, if that is wanted; why there can be no hosts, otherwise.
+fn packages(consent: Consent) -> Result<Option<String>, String> {
+    step(0);
+    testbed::install(&testbed::NO_PACKAGES, consent)?;
+    if let Err(why) = testbed::can_run_hosts() {
+        return Ok(Some(why));
+    }
+    if testbed::missing(&testbed::HOST_PACKAGES).is_empty() {
+        println!("nothing is missing");
+        return Ok(None);
+    }
+    Ok(testbed::install(&testbed::HOST_PACKAGES, consent).err())
+}
+
+fn play(no_hosts: Option<String>, pauses: bool) -> Outcome {
     let began = Instant::now();
+    // The tree that hosts run on is made while the first acts play, unless it is in the cache.
+    let tree = no_hosts.is_none().then(|| std::thread::spawn(lab::prepare));
     let folder = root().join("target/demo");
     let inventories = folder.join("inventories");
-    let inventory = inventories.join(format!("{SITE}.yaml"));
     estate(&inventories)?;
     let _ = std::fs::remove_file(folder.join("audit.jsonl"));
-    let change = |from: &str, to: &str| {
-        println!("\x1b[2m{}: {}\x1b[0m", inventory.display(), to.trim());
-        edit(&inventory, from, to)
-    };
-    say("an AWS on this machine: MiniStack on loopback, with dummy keys");
     // Every resource takes a moment, so that there is something to watch.
-    let aws = Emulator::start(&folder, 0.05)?;
-    let incline = |arguments: &[&str], wanted: i32| incline(&aws, &inventories, arguments, wanted);
-
-    say("the plan of what the estate has in AWS: two sites in two accounts");
-    incline(&["plan", SITE, STAGING], 0)?;
-    say("apply: stage by stage, stacks of a stage side by side");
-    incline(&["apply", "--yes", SITE, STAGING], 0)?;
-    say("planned again: nothing");
-    incline(&["plan", "--detailed-exitcode", SITE, STAGING], 0)?;
-    say("a pool gets a label: that pool's stack alone, and what it does to its nodes");
-    change(
-        "labels: {lakeside.internal/workload: imaging}",
-        "labels: {lakeside.internal/workload: imaging, lakeside.internal/archive: west}",
-    )?;
-    incline(&["plan", "--detailed-exitcode", SITE, STAGING], 2)?;
-    incline(&["apply", "--yes", SITE, STAGING], 0)?;
-    say("somebody shortens a balancer's timeout and opens SSH to the world, behind incline's back");
-    aws.query("elasticloadbalancing", "Action=ModifyLoadBalancerAttributes&Version=2012-06-01&LoadBalancerName=lakeside-prod-clinical&LoadBalancerAttributes.ConnectionSettings.IdleTimeout=60")?;
-    let groups = aws.query("ec2", "Action=DescribeSecurityGroups&Version=2016-11-15")?;
-    let workers = group_of(&groups, "lakeside-prod workers").ok_or("the workers' security group is not there")?;
-    aws.query("ec2", &format!("Action=AuthorizeSecurityGroupIngress&Version=2016-11-15&GroupId={workers}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=22&IpPermissions.1.ToPort=22&IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0"))?;
-    say("drift finds both, and says so by its exit code");
-    incline(&["drift", SITE], 2)?;
-    say("apply mends both");
-    incline(&["apply", "--mend-drift", "--yes", SITE], 0)?;
-    incline(&["drift", SITE], 0)?;
-    say("the machines");
-    incline(&["nodes", SITE], 0)?;
-    say("who did what, and whether that record is whole, by the copies that the site keeps, too");
-    incline(&["audit", "show"], 0)?;
-    incline(&["audit", "verify", SITE], 0)?;
-    say("what an auditor is shown");
-    let evidence = folder.join("evidence").display().to_string();
-    incline(&["evidence", SITE, "--out", &evidence], 0)?;
-    say(
-        "the site goes: its inventory says so first, with who approved that a safeguard ends, then its name is typed out",
-    );
-    change("\nbreakGlass: ssm\n", "\nbreakGlass: ssm\nterminationProtection: false\n")?;
-    change(
-        "\n  profile: hipaa\n",
-        "\n  profile: hipaa\n  exceptions: [{rule: termination-protected, reason: the site is given up, approvedBy: a demo, until: \"9999-12-31\"}]\n",
-    )?;
-    incline(&["apply", "--yes", SITE], 0)?;
-    incline(&["destroy", SITE, "--confirm", SITE], 0)?;
-    drop(aws);
-    on_premises(&folder)?;
-    println!(
-        "\nThat took {} s. What it started is stopped; {} holds what it wrote.",
-        began.elapsed().as_secs(),
-        folder.display()
-    );
-    Ok(())
-}
-
-/// What a host of the demo must have.
-const ITEMS: &str = "\
-- directory: {path: /opt/incline/bin}
-- file: {path: /etc/motd, content: \"Patient data. What you do here is logged.\\n\"}
-- unit: {name: demo.service, content: \"[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n\", enabled: true, running: true}
-";
-
-/// Three machines with systemd, over real SSH. Kubernetes, encrypted disks and the VPN take minutes, and are the tests' to show.
-fn on_premises(folder: &Path) -> Outcome {
-    if let Some(why) = lab::prepare()? {
-        println!("\nLeft out, the hosts on premises: they cannot be made here: {why}");
-        return Ok(());
+    let aws = Emulator::start(&folder, 0.02)?;
+    let mut stage = Stage { aws, folder, inventories, no_hosts };
+    let mut tree = tree;
+    for (number, (title, look, act)) in ACTS.into_iter().enumerate() {
+        let is_last = number + 1 == ACTS.len();
+        if is_last && let Some(tree) = tree.take() {
+            println!("\nThe last act needs the Debian tree that its hosts run on.");
+            stage.no_hosts = tree.join().map_err(|_| "the hosts' tree cannot be made")??;
+        }
+        if is_last && let Some(why) = &stage.no_hosts {
+            println!("\nLeft out: {title}: {why}");
+            continue;
+        }
+        println!("\n\x1b[1;36m── act {} of {}: {title}\x1b[0m", number + 1, ACTS.len());
+        println!("   Look at: {look}.");
+        if pauses {
+            terminal::pause();
+        }
+        act(&stage)?;
     }
-    say("a site on premises: three machines with systemd, each in a network namespace of its own, reached over SSH");
-    let lab = Lab::up(folder.join("hosts"), "systemd", 3)?;
-    lab.site("ops", "sudo", ITEMS)?;
-    let program = root().join("target/release/incline");
-    let incline = |arguments: &[&str], wanted: i32| shown(&mut lab.incline(&program, arguments), arguments, wanted);
-    incline(&["plan", "lab"], 0)?;
-    incline(&["apply", "--yes", "lab"], 0)?;
-    say("planned again: nothing");
-    incline(&["plan", "--detailed-exitcode", "lab"], 0)?;
-    say("somebody edits a file on one host, and stops a service on another; a third loses its power");
-    let by_hand = |host: usize, text: &str| {
-        println!("\x1b[2mhost-{host}# {text}\x1b[0m");
-        lab.by_hand(host, text)
-    };
-    by_hand(1, "echo welcome >/etc/motd")?;
-    by_hand(2, "systemctl stop demo.service")?;
-    lab.power(3, false)?;
-    say("drift tells both by name, and what could not be checked");
-    incline(&["drift", "lab"], 1)?;
-    say("apply mends them, once all can be reached again");
-    lab.power(3, true)?;
-    incline(&["apply", "--yes", "lab"], 0)?;
-    incline(&["drift", "lab"], 0)?;
     println!(
-        "\nLeft out, since they take minutes: a cluster made and upgraded (tests/hosts/cluster.rs), disks and NFS (storage.rs), the VPN (vpn.rs)."
+        "\n{} s. All that the demo started has ended; {} holds what it wrote.",
+        began.elapsed().as_secs(),
+        stage.folder.display()
     );
     Ok(())
 }
 
-fn say(heading: &str) {
-    println!("\n\x1b[1;36m── {heading}\x1b[0m");
+impl Stage {
+    /// The development build.
+    fn program(&self) -> PathBuf {
+        root().join("target/debug/incline")
+    }
+
+    /// incline, for the sites in AWS.
+    fn incline(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.program());
+        command.arg("--inventories").arg(&self.inventories).args(arguments);
+        command.env("INCLINE_AUDIT", self.folder.join("audit.jsonl"));
+        // Signed in to the group's own account; each site's role is assumed from there.
+        self.aws.reached_by(&mut command, "111111111111");
+        command
+    }
+
+    /// Runs incline for everyone to see; it must end with `wanted`.
+    fn show(&self, arguments: &[&str], wanted: i32) -> Outcome {
+        shown(&mut self.incline(arguments), arguments, wanted)
+    }
 }
 
-fn incline(aws: &Emulator, inventories: &Path, arguments: &[&str], wanted: i32) -> Outcome {
-    let mut command = Command::new(root().join("target/release/incline"));
-    command.arg("--inventories").arg(inventories).args(arguments);
-    command.env("INCLINE_AUDIT", root().join("target/demo/audit.jsonl"));
-    // Signed in to the group's own account; each site's role is taken on from there.
-    shown(aws.reached_by(&mut command, "111111111111"), arguments, wanted)
-}
-
-/// Runs incline for everyone to see; it ends as it must.
+/// Runs incline for everyone to see; it must end with `wanted`.
 fn shown(command: &mut Command, arguments: &[&str], wanted: i32) -> Outcome {
     println!("\x1b[1m$ incline {}\x1b[0m", arguments.join(" "));
     match command.status().map_err(|error| format!("incline cannot be run: {error}"))?.code() {
         Some(code) if code == wanted => Ok(()),
-        other => Err(format!("incline {} ended with {other:?}, and {wanted} was wanted", arguments.join(" "))),
+        other => Err(format!("incline {} ended with {other:?}; {wanted} was expected", arguments.join(" "))),
     }
-}
-
-/// The id of the security group with a description.
-fn group_of(answer: &str, description: &str) -> Option<String> {
-    let item = answer
-        .split("<groupId>")
-        .find(|part| part.contains(&format!("<groupDescription>{description}</groupDescription>")))?;
-    item.split('<').next().map(ToOwned::to_owned)
 }
