@@ -78,29 +78,32 @@ pub(super) fn audit(stage: &Stage) -> Outcome {
 const SAFEGUARDS: &str = "\n  profile: hipaa\n";
 
 pub(super) fn approval(stage: &Stage) -> Outcome {
-    let key = stage.folder.join("anna");
-    for old in [key.clone(), key.with_extension("pub")] {
-        let _ = std::fs::remove_file(old);
-    }
-    let made =
-        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "anna", "-f"]).arg(&key).status();
-    if !made.is_ok_and(|status| status.success()) {
-        return Err("ssh-keygen makes no key".to_owned());
-    }
-    let public = std::fs::read_to_string(key.with_extension("pub")).map_err(|error| error.to_string())?;
-    let asked = approvals(public.trim());
+    // Two may approve, so that each of them can apply what the other has approved.
+    let (anna, bruno) = (key(stage, "anna")?, key(stage, "bruno")?);
+    let approvers = format!("[{{user: anna, key: {anna}}}, {{user: bruno, key: {bruno}}}]");
+    let asked = format!("{SAFEGUARDS}  approvals: {{needed: 1, approvers: {approvers}}}\n");
     change(stage, SITE, SAFEGUARDS, &asked)?;
     change_label(stage, ARCHIVE, ", lakeside.internal/archive: east")?;
     let plan = stage.folder.join("plan.json").display().to_string();
     stage.show(&["plan", SITE, "--out", &plan], 0)?;
     stage.show(&["apply", "--plan", &plan], 1)?;
-    stage.show(&["approve", &plan, "--key", &key.display().to_string(), "--yes"], 0)?;
+    stage.show(&["approve", &plan, "--key", &stage.folder.join("anna").display().to_string(), "--yes"], 0)?;
     stage.show(&["apply", "--plan", &plan], 0)?;
     change(stage, SITE, &asked, SAFEGUARDS)
 }
 
-fn approvals(key: &str) -> String {
-    format!("{SAFEGUARDS}  approvals: {{needed: 1, approvers: [{{user: anna, key: {key}}}]}}\n")
+/// Makes somebody's key; its public half.
+fn key(stage: &Stage, user: &str) -> Result<String, String> {
+    let path = stage.folder.join(user);
+    for old in [path.clone(), path.with_extension("pub")] {
+        let _ = std::fs::remove_file(old);
+    }
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", user, "-f"]).arg(&path).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return Err("ssh-keygen makes no key".to_owned());
+    }
+    let public = std::fs::read_to_string(path.with_extension("pub")).map_err(|error| error.to_string())?;
+    Ok(public.trim().to_owned())
 }
 
 pub(super) fn destroy(stage: &Stage) -> Outcome {
