@@ -136,12 +136,10 @@ impl Cluster {
                 let source = ["--source", "https://mirror.lab.internal/x"];
                 pin(&[&["artifact", &name, version, path.to_str().unwrap()], &source[..]].concat());
             }
-            for line in std::fs::read_to_string(testbed("mirror/images.txt")).unwrap().lines() {
+            for line in std::fs::read_to_string(testbed(&format!("mirror/images-v{version}.txt"))).unwrap().lines() {
                 let words: Vec<&str> = line.split(' ').collect();
-                if of(words[1]).is_none_or(|of| of == version) {
-                    let (kubernetes, source) = (["--kubernetes", version], ["--source", "registry.k8s.io/x"]);
-                    pin(&[&["image", words[0], words[1], words[2]], &kubernetes[..], &source[..]].concat());
-                }
+                let (kubernetes, source) = (["--kubernetes", version], ["--source", "registry.k8s.io/x"]);
+                pin(&[&["image", words[0], words[1], words[2]], &kubernetes[..], &source[..]].concat());
             }
         }
     }

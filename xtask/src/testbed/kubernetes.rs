@@ -78,7 +78,7 @@ const IMAGES: [&str; 7] = [
     "kube-proxy:{version}=kube-proxy",
     "etcd:3.6.8-0=etcd+etcdctl+etcdutl",
     "coredns:v1.14.2=pause",
-    "pause:3.10.2=pause",
+    "pause:{pause}=pause",
 ];
 
 /// Whether the programs are there.
@@ -266,16 +266,32 @@ fn mirror(mirror: &Path) -> Outcome {
         .arg("-C")
         .arg(tree.join("usr/lib/cni"))
         .arg("."))?;
-    let images = IMAGES.iter().map(|image| image.replace("{version}", &version));
-    let olds = IMAGES.iter().filter(|image| image.contains("{version}"));
-    let olds = olds.map(|image| image.replace("{version}", &old).replace('=', &format!("={old}/")));
-    let list = std::fs::File::create(mirror.join("images.txt")).map_err(failed)?;
-    run(Command::new("python3")
-        .arg(image_writer())
-        .arg(&bin)
-        .arg(mirror)
-        .arg("kubernetes")
-        .args(images.chain(olds))
-        .stdout(Stdio::from(list)))?;
+    for (version, programs) in [(&version, ""), (&old, &*format!("{old}/"))] {
+        let pause = pause(&bin.join(format!("{programs}kubeadm")), version)?;
+        let images = IMAGES.iter().map(|image| {
+            let of_kubernetes = image.contains("{version}");
+            let image = image.replace("{version}", version).replace("{pause}", &pause);
+            if of_kubernetes { image.replace('=', &format!("={programs}")) } else { image }
+        });
+        let list = std::fs::File::create(mirror.join(format!("images-{version}.txt"))).map_err(failed)?;
+        run(Command::new("python3")
+            .arg(image_writer())
+            .arg(&bin)
+            .arg(mirror)
+            .arg("kubernetes")
+            .args(images)
+            .stdout(Stdio::from(list)))?;
+    }
     Ok(())
+}
+
+/// The tag of the pause image that a kubeadm pulls; no configuration of its names another.
+fn pause(kubeadm: &Path, version: &str) -> Result<String, String> {
+    let output = Command::new(kubeadm)
+        .args(["config", "images", "list", "--kubernetes-version", version])
+        .output()
+        .map_err(|error| format!("{}: {error}", kubeadm.display()))?;
+    let images = String::from_utf8_lossy(&output.stdout).into_owned();
+    let tag = images.lines().find_map(|image| image.rsplit('/').next()?.strip_prefix("pause:"));
+    tag.map(ToOwned::to_owned).ok_or_else(|| format!("kubeadm {version} lists no pause image: {images}"))
 }
