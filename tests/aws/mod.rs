@@ -1,5 +1,6 @@
 //! The whole life of sites against an emulator of AWS: MiniStack with what `testbed/emulator` adds, and microburst before it
 //! for throttling, faults and cuts. All on loopback, started and ended by each test.
+mod accounts;
 mod drift;
 mod faults;
 mod kills;

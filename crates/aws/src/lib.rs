@@ -10,6 +10,7 @@ mod error;
 mod follow;
 pub mod iam;
 mod journal;
+mod linked_roles;
 mod mend;
 mod nodes;
 mod restore;

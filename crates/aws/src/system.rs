@@ -168,6 +168,7 @@ impl<'a> Stacks<'a> {
     /// follows it to its end.
     async fn change(&self, part: &Part, stack: &Stack, step: &Step, is_new: bool, say: &Say) -> Result<(), Ended> {
         let (target, session) = (step.target.as_str(), &part.session);
+        session.make_linked_roles(target, &stack.template, say).await?;
         let mut wish = self.wish(part, stack, is_new, Some(say)).await?;
         wish.reverts = step.changes.iter().any(|change| change.reason == Reason::Drifted);
         if !is_new {

@@ -1,5 +1,5 @@
 //! Signed requests to the services that have no client here: EC2, classic load balancers, S3, KMS, ECR, Secrets Manager,
-//! CloudWatch Logs. Answers in XML and in JSON come as one kind of value.
+//! CloudWatch Logs, IAM. Answers in XML and in JSON come as one kind of value.
 use crate::error::{Error, TRANSPORT, is_fault, is_throttled};
 use crate::journal::Journal;
 use aws_config::SdkConfig;
@@ -19,6 +19,10 @@ use std::time::{Duration, SystemTime};
 
 /// How often a request is tried.
 const ATTEMPTS: u32 = 7;
+/// IAM has one endpoint for all regions, and requests of it are signed for this one
+/// (<https://docs.aws.amazon.com/general/latest/gr/iam-service.html>).
+const IAM: &str = "iam";
+const IAM_REGION: &str = "us-east-1";
 
 /// A way to send signed requests.
 #[derive(Debug, Clone)]
@@ -87,7 +91,7 @@ impl Wire {
             .to_owned()
     }
 
-    /// A request of the query protocol (EC2, classic load balancers): parameters in, what stands in the answer out.
+    /// A request of the query protocol (EC2, classic load balancers, IAM): parameters in, what stands in the answer out.
     pub(crate) async fn query(
         &self,
         service: &str,
@@ -98,12 +102,17 @@ impl Wire {
         let named = [("Action", operation), ("Version", version)];
         let body: Vec<String> =
             named.iter().chain(parameters).map(|(key, value)| format!("{key}={}", encoded(value))).collect();
+        let host = if service == IAM {
+            format!("{IAM}.amazonaws.com")
+        } else {
+            format!("{service}.{}.amazonaws.com", self.region)
+        };
         let answer = self
             .send(Request {
                 service,
                 operation,
                 method: "POST",
-                url: format!("{}/", self.endpoint(service, &format!("{service}.{}.amazonaws.com", self.region))),
+                url: format!("{}/", self.endpoint(service, &host)),
                 headers: vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())],
                 body: body.join("&").into_bytes(),
             })
@@ -212,7 +221,7 @@ impl Wire {
         }
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
-            .region(&self.region)
+            .region(if request.service == IAM { IAM_REGION } else { &self.region })
             .name(request.service)
             .time(SystemTime::now())
             .settings(settings)

@@ -10,6 +10,7 @@ import os
 import sys
 
 import ministack.app
+import ministack.services.iam as iam
 import ministack.services.secretsmanager as secretsmanager
 from ministack.services.cloudformation import drift, provisioners, stacks
 
@@ -18,6 +19,7 @@ for module, names in (
     (drift, ("_DRIFT_READERS",)),
     (stacks, ("_runs_on_worker_thread",)),
     (secretsmanager, ("_store_new_secret", "_secrets")),
+    (iam, ("_IAM_HANDLERS", "_roles", "_create_service_linked_role", "_get_role", "_error", "_p")),
 ):
     missing = [name for name in names if not hasattr(module, name)]
     if missing:
@@ -26,6 +28,7 @@ for module, names in (
 import answers  # noqa: E402
 import balancers  # noqa: E402
 import faults  # noqa: E402
+import linked_roles  # noqa: E402
 import machines  # noqa: E402
 import readers  # noqa: E402
 import requests_seen  # noqa: E402
@@ -38,6 +41,7 @@ machines.install()
 readers.install()
 answers.install()
 revert.install()
+linked_roles.install()
 faults.install()
 # Otherwise handlers run in the event loop: a delay would freeze the server, and nobody would see *_IN_PROGRESS.
 stacks._runs_on_worker_thread = lambda kind: True
