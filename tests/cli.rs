@@ -158,9 +158,9 @@ fn rights_are_the_least_that_each_command_needs() {
                 for action in list {
                     let action = action.as_str().unwrap().to_owned();
                     // AWS's own schemas ask for some looks by the dozen; nothing else may.
-                    let by_the_dozen = [":Describe*", ":Get*", ":List*"].iter().any(|end| action.ends_with(end));
+                    let by_the_dozen = [":Describe*", ":List*"].iter().any(|end| action.ends_with(end));
                     assert!(!action.contains('*') || by_the_dozen, "{action}");
-                    found.push((action, statement["Resource"].to_string()));
+                    found.push((action, format!("{} if {}", statement["Resource"], statement["Condition"])));
                 }
             }
         }
@@ -183,6 +183,27 @@ fn rights_are_the_least_that_each_command_needs() {
     // Secrets are read for the VPN's keys alone.
     assert_eq!(of("secretsmanager:GetSecretValue").len(), 1);
     assert!(of("secretsmanager:GetSecretValue")[0].contains("secret:vpn/riverside-dc-??????"));
+    // What takes no resource is allowed on all of them, or is not allowed: without it tunnels have no logs.
+    for action in ["logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:PutResourcePolicy"]
+    {
+        assert_eq!(of(action).len(), 1, "{action}");
+        assert!(of(action)[0].starts_with("\"*\" if"), "{action}: {}", of(action)[0]);
+    }
+    // Keys are changed that have the site's tag, and made with it.
+    for action in ["kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CreateGrant", "kms:DisableKey"] {
+        assert!(
+            of(action).len() == 1 && of(action)[0].contains(r#""aws:ResourceTag/incline:site":"lakeside-prod""#),
+            "{:?}",
+            of(action)
+        );
+    }
+    assert!(of("kms:CreateKey").len() == 1 && of("kms:CreateKey")[0].contains("aws:RequestTag/incline:site"));
+    // A new account has no role of Auto Scaling, nor of load balancers.
+    assert!(of("iam:CreateServiceLinkedRole")[0].contains("role/aws-service-role/autoscaling.amazonaws.com/*"));
+    assert!(
+        of("iam:CreateServiceLinkedRole")[0].contains("iam:AWSServiceName")
+            && of("iam:CreateServiceLinkedRole").len() == 1
+    );
 }
 
 #[test]

@@ -369,3 +369,41 @@ fn what_runs_it_each_night_is_what_systemd_and_kubernetes_take() {
         options.for_each(|option| assert!(help.contains(option), "{manifest}: there is no {option}"));
     }
 }
+
+/// What cfn-lint knows of IAM, from AWS's Service Authorization Reference: that each action exists, and that the resources that it
+/// is narrowed to are of a kind that it takes.
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn rights_are_actions_that_iam_has_on_resources_that_they_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let judge = |name: &str, policies: &[serde_json::Value]| {
+        let named = policies.iter().enumerate().map(|(number, policy)| {
+            let one =
+                serde_json::json!({ "Type": "AWS::IAM::ManagedPolicy", "Properties": { "PolicyDocument": policy } });
+            (format!("Policy{number}"), one)
+        });
+        let template = serde_json::json!({ "Resources": named.collect::<serde_json::Map<_, _>>() });
+        let path = folder.path().join(name);
+        std::fs::write(&path, template.to_string()).unwrap();
+        Command::new(testbed("lint/bin/cfn-lint"))
+            .args(["--include-checks", "I", "--non-zero-exit-code", "informational", "--"])
+            .arg(path)
+            .output()
+            .unwrap()
+    };
+    for site in ["lakeside-prod", "lakeside-staging"] {
+        for command in ["plan", "change-sets", "drift", "apply"] {
+            let policies = succeed(&["iam-policy", site, "--for", command]);
+            let policies: Vec<serde_json::Value> = serde_json::from_str(&policies).unwrap();
+            assert_clean(&format!("{site} {command}"), &judge(&format!("{site}-{command}.json"), &policies));
+        }
+    }
+    // It would say so.
+    let statement = |action: &str, resource: &str| serde_json::json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": action, "Resource": resource }] });
+    for (action, resource) in [
+        ("s3:REST.PUT.OBJECT", "arn:aws:s3:::a/*"),
+        ("s3:GetObject", "arn:aws:logs:us-east-1:123456789012:log-group:/incline/a/*"),
+    ] {
+        assert!(!judge("bad.json", &[statement(action, resource)]).status.success(), "{action} passes");
+    }
+}

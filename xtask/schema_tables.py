@@ -33,16 +33,43 @@ def replacement(types):
     return table
 
 
+# Services that schemas name for properties that no template of incline has: fleets, service networks, tables of metadata,
+# delivery streams, trails of an organisation, images by parameter.
+NOT_USED = ("firehose", "managed-fleets", "organizations", "s3tables", "ssm", "vpc-lattice", "vpce")
+
+
 def permissions(types):
-    """What CloudFormation asks of the caller's rights: to read a resource, and to make, change and delete it."""
+    """What CloudFormation asks of the caller's rights: to read a resource, and to make, change and delete it. What is no action
+    of IAM's is left out, and so are all of a service's Get actions at once."""
+    known = actions_of_iam()
+
+    def normal(actions):
+        pairs = {(service.lower(), action) for service, action in (a.split(":") for a in actions)}
+        is_known = lambda service, action: action.lower() in known[service] or action in ("Describe*", "List*")  # noqa: E731
+        return sorted(f"{service}:{action}" for service, action in pairs if service not in NOT_USED and is_known(service, action))
+
     table = {}
     for kind, schema in types.items():
         handlers = {name: set(handler.get("permissions", [])) for name, handler in schema.get("handlers", {}).items()}
-        normal = lambda actions: sorted({f"{service.lower()}:{action}" for service, action in (a.split(":") for a in actions)})  # noqa: E731
         read = handlers.get("read", set())
         write = set().union(*(handlers.get(name, set()) for name in ("create", "update", "delete"))) - read
         table[kind] = {"read": normal(read), "write": normal(write)}
     return table
+
+
+def actions_of_iam():
+    """By service, IAM's actions, in small letters, each with the kinds of resources that it can be narrowed to; cfn-lint has
+    them from AWS's Service Authorization Reference."""
+    file = pathlib.Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
+    services = json.loads(file.read_text())
+    return {name: {action: told.get("Resources", []) for action, told in service["Actions"].items()} for name, service in services.items()}
+
+
+def anywhere(table):
+    """By service of the table, the actions that IAM narrows to no resource: their statements must name `*`."""
+    services = {action.split(":")[0] for asked in table.values() for actions in asked.values() for action in actions}
+    known = actions_of_iam()
+    return {service: sorted(action for action, resources in known[service].items() if not resources) for service in sorted(services)}
 
 
 def main(table, folder):
@@ -54,7 +81,8 @@ def main(table, folder):
     types = {kind: json.loads((schemas / "resources" / f"{index[kind]}.json").read_text()) for kind in sorted(wanted)}
     source = f"cfn-lint {importlib.metadata.version('cfn-lint')} provider schemas, {REGION}"
     made = {"replacement": replacement, "permissions": permissions}[table](types)
-    json.dump({"source": source, "types": made}, sys.stdout, indent=1, sort_keys=True)
+    more = {"anywhere": anywhere(made)} if table == "permissions" else {}
+    json.dump({"source": source, "types": made, **more}, sys.stdout, indent=1, sort_keys=True)
     sys.stdout.write("\n")
 
 

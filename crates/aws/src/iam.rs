@@ -29,6 +29,8 @@ const LARGEST: usize = 6_144;
 #[derive(Deserialize)]
 struct Table {
     types: BTreeMap<String, Asked>,
+    /// By service, the actions that IAM narrows to no resource, in small letters.
+    anywhere: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +45,34 @@ struct Asked {
 /// Never, unless the build shipped a broken table.
 pub fn policies(site: &Aws, desired: &Desired, rights: Rights) -> Result<Vec<Value>, serde_json::Error> {
     let table: Table = serde_json::from_str(include_str!("../data/permissions.json"))?;
+    let mut found: Vec<Value> = by_service(&table, actions(&table, desired, rights))
+        .into_iter()
+        .flat_map(|((service, reach), actions)| statements(site, &service, reach, actions))
+        .collect();
+    let mut copies = vec!["s3:GetObject", "s3:ListBucket"];
+    if rights == Rights::Apply {
+        copies.extend(["s3:PutObject", "s3:PutObjectRetention"]);
+    }
+    let bucket = audit_bucket(site);
+    found.push(json!({ "Sid": "auditcopies", "Effect": "Allow", "Action": copies, "Resource": bucket }));
+    found.push(through(site, "auditkeys", "s3", rights, "aws:s3:arn", json!(bucket)));
+    let secrets = vpn_secrets(site);
+    if rights == Rights::Apply && !secrets.is_empty() {
+        found.push(json!({ "Sid": "vpnkeys", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets }));
+        found.push(through(site, "vpnkeyskeys", "secretsmanager", Rights::Plan, "SecretARN", json!(secrets)));
+    }
+    let roles = accepting_roles(desired);
+    if rights == Rights::Apply && !roles.is_empty() {
+        found.push(json!({ "Sid": "peering", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles }));
+    }
+    if rights == Rights::Apply {
+        found.extend(linked_roles(site));
+    }
+    Ok(packed(found))
+}
+
+/// The actions that a command needs, but for those that have statements of their own.
+fn actions(table: &Table, desired: &Desired, rights: Rights) -> BTreeSet<String> {
     let mut actions: BTreeSet<String> = of_incline(rights).into_iter().map(ToOwned::to_owned).collect();
     if rights >= Rights::Drift {
         for kind in kinds(desired) {
@@ -55,48 +85,119 @@ pub fn policies(site: &Aws, desired: &Desired, rights: Rights) -> Result<Vec<Val
     }
     // A secret's value is read by machines and, for VPN keys, by CloudFormation; never by a look.
     actions.remove("secretsmanager:GetSecretValue");
-    // The schema of a group asks for fleets too, which nobody here has.
-    actions.retain(|action| !action.starts_with("managed-fleets:"));
     // CloudFormation takes on the other side's role to accept a peering: those roles alone.
     actions.remove("sts:AssumeRole");
-    let mut statements: BTreeMap<(String, bool), BTreeSet<String>> = BTreeMap::new();
+    // Of services that are named, and of no others.
+    actions.remove("iam:CreateServiceLinkedRole");
+    actions
+}
+
+/// What an action can be narrowed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// It changes or reads what the service knows by name.
+    Named,
+    /// A list or a description.
+    Look,
+    /// IAM knows no resource for it.
+    Anywhere,
+}
+
+fn by_service(table: &Table, actions: BTreeSet<String>) -> BTreeMap<(String, Reach), BTreeSet<String>> {
+    let mut statements: BTreeMap<(String, Reach), BTreeSet<String>> = BTreeMap::new();
     for action in actions {
         let (service, name) = action.split_once(':').unwrap_or_default();
-        // Lists and most descriptions know no resource.
-        let everywhere = name.starts_with("Describe") || name.starts_with("List");
-        statements.entry((service.to_owned(), everywhere)).or_default().insert(action.clone());
+        let knows_none = table.anywhere.get(service).is_some_and(|all| all.contains(&name.to_ascii_lowercase()));
+        let reach = if name.starts_with("Describe") || name.starts_with("List") {
+            Reach::Look
+        } else if knows_none {
+            Reach::Anywhere
+        } else {
+            Reach::Named
+        };
+        statements.entry((service.to_owned(), reach)).or_default().insert(action);
     }
-    let mut found: Vec<Value> = statements
-        .into_iter()
-        .map(|((service, everywhere), actions)| {
-            let scoped = (!everywhere).then(|| names(site, &service)).flatten();
-            let mut statement = json!({
-                "Sid": format!("{}{}", service.replace(|c: char| !c.is_ascii_alphanumeric(), ""), if everywhere { "Look" } else { "Do" }),
-                "Effect": "Allow",
-                "Action": actions,
-                "Resource": scoped.clone().map_or_else(|| json!("*"), |names| json!(names)),
-            });
-            // What has no names of the site's own is at least held to its region; IAM and Route 53 have none.
-            if scoped.is_none() && !["iam", "route53", "sts"].contains(&service.as_str()) {
-                statement["Condition"] = json!({ "StringEquals": { "aws:RequestedRegion": site.typed().region } });
-            }
-            statement
-        })
-        .collect();
-    let mut copies = vec!["s3:GetObject", "s3:ListBucket"];
+    statements
+}
+
+/// The statements that allow a service's actions: on the site's own names where the service knows resources by name, on what
+/// has the site's tag where it is keys, or else in the site's region.
+fn statements(site: &Aws, service: &str, reach: Reach, actions: BTreeSet<String>) -> Vec<Value> {
+    if service == "kms" && reach != Reach::Look {
+        return keys(site, actions, reach);
+    }
+    let suffix = match reach {
+        Reach::Named => "Do",
+        Reach::Look => "Look",
+        Reach::Anywhere => "Anywhere",
+    };
+    let scoped = (reach == Reach::Named).then(|| names(site, service)).flatten();
+    let mut statement = json!({
+        "Sid": format!("{}{suffix}", service.replace(|c: char| !c.is_ascii_alphanumeric(), "")),
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": scoped.clone().map_or_else(|| json!("*"), |names| json!(names)),
+    });
+    // What has no names of the site's own is at least held to its region; IAM and Route 53 have none.
+    if scoped.is_none() && !["iam", "route53", "sts"].contains(&service) {
+        statement["Condition"] = json!({ "StringEquals": { "aws:RequestedRegion": site.typed().region } });
+    }
+    vec![statement]
+}
+
+/// Keys have no names before they are made: the site's are those with its tag, which CloudFormation gives them.
+fn keys(site: &Aws, actions: BTreeSet<String>, reach: Reach) -> Vec<Value> {
+    let typed = site.typed();
+    let (name, account, region) = (&typed.name, &typed.account, &typed.region);
+    if reach == Reach::Anywhere {
+        return vec![json!({
+            "Sid": "kmsNew", "Effect": "Allow", "Action": actions.iter().map(String::as_str).chain(["kms:TagResource"]).collect::<Vec<_>>(), "Resource": "*",
+            "Condition": { "StringEquals": { "aws:RequestedRegion": region, "aws:RequestTag/incline:site": name } },
+        })];
+    }
+    let mut found = vec![json!({
+        "Sid": "kmsDo", "Effect": "Allow", "Action": actions, "Resource": format!("arn:aws:kms:{region}:{account}:key/*"),
+        "Condition": { "StringEquals": { "aws:ResourceTag/incline:site": name } },
+    })];
+    let aliases: Vec<&String> = actions.iter().filter(|action| action.ends_with("Alias")).collect();
+    if !aliases.is_empty() {
+        let own = format!("arn:aws:kms:{region}:{account}:alias/incline/{name}/*");
+        found.push(json!({ "Sid": "kmsAliases", "Effect": "Allow", "Action": aliases, "Resource": own }));
+    }
+    found
+}
+
+/// The use of whatever key encrypts something that is named, through the service that keeps it.
+fn through(site: &Aws, sid: &str, service: &str, rights: Rights, context: &str, of: Value) -> Value {
+    let mut actions = vec!["kms:Decrypt"];
     if rights == Rights::Apply {
-        copies.extend(["s3:PutObject", "s3:PutObjectRetention"]);
+        actions.push("kms:GenerateDataKey");
     }
-    found.push(json!({ "Sid": "auditcopies", "Effect": "Allow", "Action": copies, "Resource": audit_bucket(site) }));
-    let secrets = vpn_secrets(site);
-    if rights == Rights::Apply && !secrets.is_empty() {
-        found.push(json!({ "Sid": "vpnkeys", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets }));
-    }
-    let roles = accepting_roles(desired);
-    if rights == Rights::Apply && !roles.is_empty() {
-        found.push(json!({ "Sid": "peering", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles }));
-    }
-    Ok(packed(found))
+    json!({
+        "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*",
+        "Condition": {
+            "StringEquals": { "kms:ViaService": format!("{service}.{}.amazonaws.com", site.typed().region) },
+            "StringLike": { format!("kms:EncryptionContext:{context}"): of },
+        },
+    })
+}
+
+/// Service-linked roles that a new account lacks: Auto Scaling's, which incline makes, and that of load balancers, which AWS makes
+/// with the caller's rights at the first one.
+fn linked_roles(site: &Aws) -> Vec<Value> {
+    let path = format!("arn:aws:iam::{}:role/aws-service-role", site.typed().account);
+    let services = ["autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com"];
+    vec![
+        json!({
+            "Sid": "linkedroles", "Effect": "Allow", "Action": "iam:CreateServiceLinkedRole",
+            "Resource": services.map(|service| format!("{path}/{service}/*")),
+            "Condition": { "StringEquals": { "iam:AWSServiceName": services } },
+        }),
+        json!({
+            "Sid": "linkedrolesLook", "Effect": "Allow", "Action": "iam:GetRole",
+            "Resource": format!("{path}/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"),
+        }),
+    ]
 }
 
 /// What incline itself asks.
