@@ -19,4 +19,5 @@ mod reports;
 mod rules;
 mod safeguards;
 mod scripts;
+mod semantics;
 mod support;

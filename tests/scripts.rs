@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+mod services;
+mod volumes;
+
 /// A process that ends with its test.
 struct Running(Child);
 
@@ -408,7 +411,8 @@ impl Attached {
 
     /// wipefs and mkfs.ext4 are real and work on a file; mounting would touch this machine.
     fn run(&self, node: &Node, member: &str) -> Output {
-        stand_ins(node.folder.path(), &[("mount", ""), ("mountpoint", "exit 1")]);
+        let size = "stat --dereference --format=%s \"${@: -1}\"";
+        stand_ins(node.folder.path(), &[("mount", ""), ("mountpoint", "exit 1"), ("blockdev", size)]);
         let metadata = metadata_service_for(&self.machine);
         let more = [
             ("INCLINE_MEMBER", member),
@@ -532,6 +536,9 @@ fn a_member_starts_initialises_or_joins_and_never_makes_a_second_cluster() {
     let (output, calls, marked) = run("yes", &["incline-first-boot"], false, "");
     assert!(output.status.success() && calls.contains("kubeadm init --config"), "{calls}");
     assert!(!marked, "the mark goes with the first success");
+    for manifest in ["/etc/incline/network.yaml", "/etc/incline/cluster/baseline.yaml"] {
+        assert!(calls.contains(&format!("--filename {manifest}")), "{manifest} is not applied: {calls}");
+    }
 
     // An initialisation that was interrupted is taken up again.
     let (_, calls, _) = run("yes", &["incline-first-boot", "kubelet.conf", "manifests/etcd.yaml"], false, "");

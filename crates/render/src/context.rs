@@ -372,8 +372,8 @@ pub(crate) fn pool(site: &Aws, pool: &Pool) -> Value {
     })
 }
 
-/// What every node's manifest sees.
-fn node(site: &Aws, stack: &str, environment: Value) -> Value {
+/// What every node's manifest sees; `pulled` names those of Kubernetes' own images that it pulls before it joins.
+fn node(site: &Aws, stack: &str, pulled: &[&str], environment: Value) -> Value {
     let typed = site.typed();
     let pins = site.pins();
     let image =
@@ -385,6 +385,7 @@ fn node(site: &Aws, stack: &str, environment: Value) -> Value {
     let images: Vec<Value> = pins
         .images
         .iter()
+        .filter(|image| pulled.contains(&image.name.as_str()))
         .map(|image| json!({ "name": image.name, "tag": image.tag, "digest": image.digest }))
         .collect();
     let registries: BTreeSet<String> = site
@@ -426,10 +427,13 @@ pub(crate) fn control_plane_node(site: &Aws, member: &Member, stack: &str) -> Va
         "API": format!("api.{}", typed.domain), "BACKUP_BUCKET": bucket(site, "backup"),
     });
     with(
-        node(site, stack, environment),
+        node(site, stack, &lock::IMAGES, environment),
         json!({ "address": member.address, "node": name(&member.zone), "snapshotMinutes": typed.control_plane.snapshots.every_minutes }),
     )
 }
+
+/// Which of Kubernetes' own images may run on a worker.
+const WORKER_IMAGES: [&str; 3] = ["coredns", "kube-proxy", "pause"];
 
 /// A worker node.
 pub(crate) fn worker_node(site: &Aws, pool: &Pool, stack: &str) -> Value {
@@ -441,7 +445,7 @@ pub(crate) fn worker_node(site: &Aws, pool: &Pool, stack: &str) -> Value {
     let mut labels: Vec<String> = vec![format!("incline.internal/pool={}", pool.name)];
     labels.extend(pool.labels.iter().map(|(key, value)| format!("{key}={value}")));
     with(
-        node(site, stack, json!({})),
+        node(site, stack, &WORKER_IMAGES, json!({})),
         json!({ "taints": taints, "labels": labels.join(","), "dataVolumes": data_volumes(pool) }),
     )
 }
