@@ -5,6 +5,7 @@
 
 mod audit;
 mod aws;
+mod balancers;
 mod cli;
 mod f5;
 mod fixtures;

@@ -18,11 +18,11 @@ pub enum Stage {
     Keys,
     /// VPC, subnets, routes, security groups.
     Network,
-    /// VPN, peering, registry, logs, endpoints.
+    /// VPN, peering, registry, logs.
     Edge,
     /// What outlives machines: volumes, addresses, secrets, buckets.
     Data,
-    /// The API's balancer and the declared ones.
+    /// The API's balancer, the declared ones, and endpoints: what takes addresses where it finds them, after the members' own.
     Balancers,
     /// On hosts: encrypted disks, and NFS.
     Storage,

@@ -183,7 +183,7 @@ fn stage_of(site: &str, stack: &str) -> Stage {
         "keys" => Stage::Keys,
         "network" => Stage::Network,
         "data" => Stage::Data,
-        "api" => Stage::Balancers,
+        "api" | "endpoints" => Stage::Balancers,
         _ if suffix.starts_with("balancer-") => Stage::Balancers,
         _ if suffix.starts_with("control-plane-") => Stage::ControlPlane,
         _ if suffix.starts_with("pool-") => Stage::Pools,

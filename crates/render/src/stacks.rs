@@ -8,7 +8,7 @@ use incline_model::desired::{
     Artifact, Desired, INLINE_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES, Member, Parameter, Refresh, Roll, Stack, Stage,
 };
 use incline_model::estate::Estate;
-use incline_model::inventory::aws::{Exposure, UpdateBy};
+use incline_model::inventory::aws::{Balancer, Exposure, HealthProtocol, ListenerProtocol, UpdateBy};
 use incline_model::site::{Aws, PeerOther, Site};
 use incline_model::yaml;
 use serde_json::{Value, json};
@@ -44,8 +44,9 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
     }
     builder.stack("registry", Stage::Edge, "stacks/registry.yaml", context::registry(site))?;
     builder.stack("logs", Stage::Edge, "stacks/logs.yaml", json!({}))?;
-    builder.stack("endpoints", Stage::Edge, "stacks/endpoints.yaml", context::endpoints(site))?;
     builder.stack("data", Stage::Data, "stacks/data.yaml", context::data(site))?;
+    // After the members' fixed addresses: what takes any address of a subnet must find theirs taken.
+    builder.stack("endpoints", Stage::Balancers, "stacks/endpoints.yaml", context::endpoints(site))?;
 
     let api_balancer = format!("{}-api", site.typed().name);
     let api = json!({
@@ -112,6 +113,7 @@ fn notes(site: &Aws, stacks: &[Stack]) -> Vec<String> {
             notes.push(format!("{name} is reachable from the internet: {}", public.reason));
         }
     }
+    notes.extend(typed.balancers.iter().filter_map(tls_to_nodes));
     for peer in site.peers() {
         if let PeerOther::Foreign(vpc) = &peer.other {
             let routes = format!("the routes back are for the owner of {} to make", vpc.id);
@@ -124,6 +126,25 @@ fn notes(site: &Aws, stacks: &[Stack]) -> Vec<String> {
         notes.push(format!("the template of {} is {} bytes and goes through S3", stack.name, stack.body.len()));
     }
     notes
+}
+
+/// What servers behind a balancer must offer where it begins TLS again. Its list of suites towards them is fixed, and has no
+/// elliptic curves; what workloads offer is not in the inventory, so that this is told and not refused
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/elb-ssl-security-policy.html#elb-backend-cipher-suite>).
+fn tls_to_nodes(balancer: &Balancer) -> Option<String> {
+    let health = &balancer.health_check;
+    let listeners = balancer.listeners.iter().filter(|listener| listener.protocol != ListenerProtocol::Passthrough);
+    let checked = (health.protocol != HealthProtocol::Tcp).then_some(health.node_port);
+    let ports: BTreeSet<u16> = listeners.map(|listener| listener.node_port).chain(checked).collect();
+    let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    (!ports.is_empty()).then(|| {
+        format!(
+            "balancer {}: servers behind NodePort {} need an RSA certificate and RSA or DHE key exchange in TLS 1.2, as \
+             classic load balancers offer them no ECDHE; where they have none, use `passthrough` and a `tcp` health check",
+            balancer.name,
+            ports.join(", ")
+        )
+    })
 }
 
 struct Builder<'a> {

@@ -39,6 +39,8 @@ struct Checked {
     /// How many stacks were rendered; nothing where there is nothing to render them with.
     stacks: Option<usize>,
     assessments: Vec<Assessment>,
+    /// What a reader should know of sites in AWS that is no fault: the site, and what.
+    notes: Vec<(String, String)>,
 }
 
 fn check(common: &Common, catalogue: &Catalogue) -> Result<Checked, Failure> {
@@ -48,18 +50,22 @@ fn check(common: &Common, catalogue: &Catalogue) -> Result<Checked, Failure> {
         if !faults.is_empty() {
             return Err(estate::failure(faults, source.texts));
         }
-        return Ok(Checked { source, stacks: None, assessments: Vec::new() });
+        return Ok(Checked { source, stacks: None, assessments: Vec::new(), notes: Vec::new() });
     }
     let estate = source.validate()?;
     // What only rendering can tell: sizes of templates and of user data, and what safeguards say of it all.
     let templates = estate::templates(common)?;
-    let (mut stacks, mut assessments) = (0, Vec::new());
+    let (mut stacks, mut assessments, mut notes) = (0, Vec::new(), Vec::new());
     for site in estate.sites().filter(|site| matches!(site, Site::Aws(_)) || site.safeguards().is_some()) {
         let documents = safeguards::documents(site, &estate, &templates)?;
         stacks += documents.iter().filter(|document| document.of == Of::Stack).count();
         assessments.extend(safeguards::assessment(catalogue, site, &documents));
+        if let Site::Aws(site) = site {
+            let told = estate::desired(site, &estate, &templates)?.notes;
+            notes.extend(told.into_iter().map(|note| (site.typed().name.to_string(), note)));
+        }
     }
-    Ok(Checked { source, stacks: Some(stacks), assessments })
+    Ok(Checked { source, stacks: Some(stacks), assessments, notes })
 }
 
 fn people(checked: &Checked, catalogue: &Catalogue, broken: &[Broken<'_>]) -> String {
@@ -75,5 +81,6 @@ fn people(checked: &Checked, catalogue: &Catalogue, broken: &[Broken<'_>]) -> St
     text.push_str(&format!("{sites} sites are valid; {stacks} stacks render within AWS's limits.\n"));
     let rules = catalogue.rules().count();
     text.extend(checked.assessments.iter().map(|assessment| view::safeguards::summary(assessment, rules)));
+    text.extend(checked.notes.iter().map(|(site, note)| format!("{site}, to know: {note}\n")));
     text
 }
