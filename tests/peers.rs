@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-fn rendered() -> tempfile::TempDir {
+pub(crate) fn rendered() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     succeed(&["render", "--out", folder.path().to_str().unwrap()]);
     folder
 }
 
 /// The node configurations of the example estate: role and file.
-fn node_configurations(folder: &Path) -> Vec<(String, PathBuf)> {
+pub(crate) fn node_configurations(folder: &Path) -> Vec<(String, PathBuf)> {
     let all = files(folder).into_iter().filter(|(name, _)| name.ends_with(".ign") && !name.ends_with("user-data.ign"));
     all.map(|(name, _)| (name.rsplit('/').nth(1).unwrap().to_owned(), folder.join(name))).collect()
 }
@@ -134,7 +134,7 @@ fn the_real_ignition_applies_every_configuration() {
 }
 
 /// Lets the real Ignition write a configuration into a folder. Files that come from S3 are left out: there is no S3 here.
-fn apply(path: &Path) -> tempfile::TempDir {
+pub(crate) fn apply(path: &Path) -> tempfile::TempDir {
     let (target, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let files = config["storage"]["files"].as_array_mut().unwrap();

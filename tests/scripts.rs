@@ -180,11 +180,12 @@ fn images_are_pulled_by_digest_and_tagged() {
     let folder = node.folder.path();
     stand_ins(folder, &[("crictl", "printf %s \"$CRICTL_CREDS\" >\"$(dirname \"$0\")/credentials\""), ("ctr", "")]);
     let registry = "210987654321.dkr.ecr.us-east-1.amazonaws.com/lakeside-prod/kubernetes";
+    let run = folder.join("run");
     let output = node.run(
         "pull-images",
         &[],
         "pause 3.10.2 sha256:aa\netcd 3.6.8-0 sha256:bb\n",
-        &[("INCLINE_REGISTRY", registry)],
+        &[("INCLINE_REGISTRY", registry), ("INCLINE_RUN", run.to_str().unwrap())],
     );
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = calls(folder);
@@ -200,11 +201,13 @@ fn images_are_pulled_by_digest_and_tagged() {
         !said.contains(&credentials)
             && !std::fs::read_to_string(folder.join("commands")).unwrap().contains(&credentials[4..])
     );
+    assert!(run.join("images").exists());
     // One image that cannot be had stops the boot: nothing runs that was not pulled by its digest.
+    std::fs::remove_file(run.join("images")).unwrap();
     stand_ins(folder, &[("crictl", "exit 1")]);
-    assert!(
-        !node.run("pull-images", &[], "pause 3.10.2 sha256:aa\n", &[("INCLINE_REGISTRY", registry)]).status.success()
-    );
+    let variables = [("INCLINE_REGISTRY", registry), ("INCLINE_RUN", run.to_str().unwrap())];
+    assert!(!node.run("pull-images", &[], "pause 3.10.2 sha256:aa\n", &variables).status.success());
+    assert!(!run.join("images").exists(), "await goes on waiting");
 }
 
 /// Runs node scripts as a node would, with every `curl` and `jq` command line written down.

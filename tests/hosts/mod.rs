@@ -1,6 +1,7 @@
 //! Hosts for real: OpenSSH, systemd, Debian's tools and a bare busybox, in network namespaces that each test makes and ends
 //! (`testbed/hosts/lab.sh`). Where a machine cannot run them, `cargo xtask test` skips these tests by name.
 mod audit;
+mod boot;
 pub mod cluster;
 mod execs;
 mod faults;
