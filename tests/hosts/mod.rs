@@ -7,6 +7,7 @@ mod execs;
 mod faults;
 mod kinds;
 mod nightly;
+mod replaced;
 mod storage;
 mod strings;
 mod vpn;

@@ -407,7 +407,7 @@ fn node(site: &Aws, stack: &str, pulled: &[&str], environment: Value) -> Value {
         variables.extend(more);
     }
     json!({
-        "aws": true, "etcdDisk": false, "dedicated": true, "patched": false, "labels": "", "taintsFlag": "", "bin": "/usr/bin", "site": typed.name, "registry": registry, "registries": registries, "images": images,
+        "aws": true, "etcdDisk": false, "dedicated": true, "patched": true, "labels": "", "taintsFlag": "", "bin": "/usr/bin", "site": typed.name, "registry": registry, "registries": registries, "images": images,
         "pause": format!("{registry}/pause:{}", image("pause").map_or(String::new(), |tag| tag.to_string())),
         "coredns": image("coredns"), "etcd": image("etcd"),
         "pins": { "kubernetes": artifact(&pins.kubernetes), "network": artifact(&pins.network) },
@@ -428,7 +428,12 @@ pub(crate) fn control_plane_node(site: &Aws, member: &Member, stack: &str) -> Va
     });
     with(
         node(site, stack, &lock::IMAGES, environment),
-        json!({ "address": member.address, "node": name(&member.zone), "snapshotMinutes": typed.control_plane.snapshots.every_minutes }),
+        json!({
+            "address": member.address, "node": name(&member.zone), "controlPlane": true,
+            "snapshotMinutes": typed.control_plane.snapshots.every_minutes,
+            // Zones differ in their letter: members renew their certificates at different hours.
+            "certificateHour": member.zone.letter().bytes().next().map_or(0, |letter| letter % 24),
+        }),
     )
 }
 

@@ -309,6 +309,7 @@ mod tests {
             ("ignition/files/kubeadm-cluster.yaml.j2", control_plane.clone()),
             ("ignition/files/kubeadm-join-control-plane.yaml.j2", control_plane.clone()),
             ("ignition/files/kubeadm-join-worker.yaml.j2", worker),
+            ("ignition/units/incline-certificates.timer.j2", control_plane.clone()),
             ("ignition/units/kubelet.service.j2", control_plane),
             ("ignition/units/incline-etcd-snapshot.timer.j2", json!({ "minutes": 15 })),
             (crate::storage::UNLOCK, json!({ "disk": { "name": "data", "device": "/dev/disk/by-id/x" } })),
