@@ -403,3 +403,50 @@ fn a_member_without_data_keeps_how_it_joins() {
     member.boots();
     assert_eq!(member.kept("manifests/etcd.yaml"), joining);
 }
+
+#[tokio::test]
+#[ignore = "needs the testbed"]
+async fn the_last_day_of_the_apis_certificate_is_read_from_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert_eq!(incline_aws::certificate_last_day("127.0.0.1".to_owned(), port).await, None, "out of reach");
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "20"])
+        .args(["-subj", "/CN=kube-apiserver", "-keyout", "key", "-out", "crt"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", stderr(&made));
+    let mut server = Command::new("openssl")
+        // As an API server, it asks for a certificate of the client and takes none.
+        .args([
+            "s_server",
+            "-quiet",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+            "-cert",
+            "crt",
+            "-key",
+            "key",
+            "-verify",
+            "1",
+        ])
+        .current_dir(folder.path())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut last = None;
+    for _ in 0..50 {
+        last = incline_aws::certificate_last_day("127.0.0.1".to_owned(), port).await;
+        if last.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let wanted = Command::new("date").args(["--utc", "--date", "20 days", "+%F"]).output().unwrap();
+    assert_eq!(last.as_deref(), Some(stdout(&wanted).trim()));
+}

@@ -6,6 +6,7 @@ mod detect;
 mod guards;
 mod machines;
 mod network;
+pub mod serving;
 
 use crate::error::Error;
 use crate::session::Session;
@@ -113,7 +114,9 @@ impl Session {
             .filter(|(_, stack)| stack.status.condition() == Condition::Settled)
             .map(|(name, _)| name.as_str())
             .collect();
-        let (applied, mut gathered) = self.gather(observed, &settled, today).await;
+        let api = serving::last_day(format!("api.{}", site.typed().domain), 6443);
+        let ((applied, mut gathered), last) = tokio::join!(self.gather(observed, &settled, today), api);
+        serving::tell(site, &applied, last.as_deref(), today, &mut gathered);
         self.image(site, &applied, today, &mut gathered).await;
         for blocked in &plan.blocked {
             let state = State::Error { why: format!("{}; {}", blocked.cause, blocked.hint) };

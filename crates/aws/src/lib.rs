@@ -19,6 +19,7 @@ mod stacks;
 mod system;
 mod wire;
 
+pub use drift::serving::last_day as certificate_last_day;
 pub use error::Error;
 pub use journal::{Call, Journal, Mode};
 pub use nodes::Node;
