@@ -63,3 +63,35 @@ fn names_that_add_up_to_more_than_aws_takes_are_refused() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("and IAM allows 64 characters"), "{}", stderr(&output));
 }
+
+/// What a person types where a secret's place belongs may be the secret, and is in no message, snippet or JSON.
+#[test]
+fn a_secret_that_was_typed_out_is_not_repeated() {
+    let place = "password: {env: RIVERSIDE_F5_PASSWORD}";
+    for (file, from, to) in [
+        ("riverside-dc.yaml", place, "password: hunter2"),
+        ("riverside-dc.yaml", place, "password: \"hunter2\""),
+        ("riverside-dc.yaml", place, "password: [hunter2, \"hunter2\"]"),
+        ("riverside-dc.yaml", place, "password: {evn: hunter2}"),
+        ("riverside-dc.yaml", place, "password: {hunter2: prompt}"),
+        ("riverside-dc.yaml", place, "password: {env: hunter2!}"),
+        ("riverside-dc.yaml", place, "pasword: hunter2"),
+        // A fault on the next line, and a text that is no YAML.
+        ("riverside-dc.yaml", place, "password: hunter2\n  colour: blue"),
+        ("riverside-dc.yaml", place, "password: hunter2\n\tuser: tab"),
+        ("hillcrest-dc.yaml", "becomeRoot: {sudoPassword: prompt}", "becomeRoot: {sudoPassword: hunter2}"),
+        ("lakeside-prod.yaml", "presharedKey: {secret: vpn/riverside-dc, key: tunnel1}", "presharedKey: hunter2"),
+        ("lakeside-prod.yaml", "key: tunnel1}", "key: \"hunter2 with blanks\"}"),
+    ] {
+        let estate = changed_estate(file, from, to);
+        for more in [[].as_slice(), &["--json"], &["--format", "sarif"], &["--format", "junit"]] {
+            let output = incline(&[&["--inventories", estate.path().to_str().unwrap(), "check"], more].concat());
+            let text = stdout(&output) + &stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{to}: {text}");
+            assert!(!text.contains("hunter2"), "{to}: {text}");
+        }
+    }
+    let estate = changed_estate("riverside-dc.yaml", place, "password: hunter2");
+    let told = stderr(&incline(&["--inventories", estate.path().to_str().unwrap(), "check"]));
+    assert!(told.contains("write `prompt` or `{env: …}` or `{file: …}`"), "{told}");
+}

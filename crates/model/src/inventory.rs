@@ -104,6 +104,7 @@ impl core::fmt::Display for Taint {
 /// Where a secret lies in AWS Secrets Manager. The secret itself never enters an inventory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("writeOnly" = true))]
 pub struct SecretKey {
     /// The secret's name.
     pub secret: SecretName,
@@ -114,6 +115,7 @@ pub struct SecretKey {
 /// Where the machine that runs incline finds a secret. The secret itself never enters an inventory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("writeOnly" = true))]
 pub enum SecretSource {
     /// Asked on the terminal, once a run.
     Prompt,
@@ -216,6 +218,26 @@ fn parse(parser: &Parser, file: &str, bytes: &[u8]) -> Result<Inventory, Vec<Fau
         Content::OnPrem(Box::new(decode::<onprem::OnPremSite>(file, &parser.onprem, &node)?))
     };
     Ok(Inventory { file: file.to_owned(), text: text.to_owned(), node, content })
+}
+
+/// A text that is to be shown, with everything masked that was typed where a secret's place belongs and is none. What
+/// cannot be read as YAML is masked by the names of keys.
+pub fn masked(parser: &Parser, text: &str) -> String {
+    let mut shown = text.as_bytes().to_vec();
+    let places = match yaml::parse("", text) {
+        Ok(node) => {
+            let of_aws = node.get("kind").is_some_and(|kind| kind.value() == "AwsSite");
+            shape::secrets(if of_aws { &parser.aws } else { &parser.onprem }, &node)
+        }
+        Err(_) => shape::secrets_by_key(text),
+    };
+    for place in places {
+        let end = place.offset.saturating_add(place.length).min(shown.len());
+        for byte in shown.get_mut(place.offset..end).into_iter().flatten().filter(|byte| **byte != b'\n') {
+            *byte = b'*';
+        }
+    }
+    String::from_utf8_lossy(&shown).into_owned()
 }
 
 /// Checks the node's shape against `schema`, which is that of `T`, then decodes it.

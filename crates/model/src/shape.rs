@@ -49,15 +49,42 @@ impl Transform for NoNull {
 
 /// Reports everything about `node` that `schema` does not allow.
 pub fn check(file: &str, schema: &Value, node: &Node) -> Vec<Fault> {
-    let mut checker = Checker { file, root: schema, faults: Vec::new() };
+    let mut checker = Checker { file, root: schema, faults: Vec::new(), secrets: Vec::new() };
     checker.walk(schema, node, &Path::root());
     checker.faults
+}
+
+/// Where something stands that may be a secret itself: what was typed in place of a secret's place, and does not name
+/// one.
+pub fn secrets(schema: &Value, node: &Node) -> Vec<Place> {
+    let mut checker = Checker { file: "", root: schema, faults: Vec::new(), secrets: Vec::new() };
+    checker.walk(schema, node, &Path::root());
+    checker.secrets
+}
+
+/// The same in a text that is no YAML: what follows a key that is called like a secret.
+pub fn secrets_by_key(text: &str) -> Vec<Place> {
+    let mut found = Vec::new();
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let lower = line.to_ascii_lowercase();
+        let named =
+            ["password", "passphrase", "secret", "presharedkey", "token"].iter().filter_map(|word| lower.find(word));
+        if let Some(colon) = named.min().and_then(|at| Some(at + lower.get(at..)?.find(':')?)) {
+            let (start, length) = (offset + colon + 1, line.trim_end().len().saturating_sub(colon + 1));
+            found.push(Place { offset: start, length, ..Place::default() });
+        }
+        offset += line.len();
+    }
+    found
 }
 
 struct Checker<'a> {
     file: &'a str,
     root: &'a Value,
     faults: Vec<Fault>,
+    /// Where something stands that may be a secret.
+    secrets: Vec<Place>,
 }
 
 impl<'a> Checker<'a> {
@@ -80,8 +107,28 @@ impl<'a> Checker<'a> {
 
     fn walk(&mut self, schema: &'a Value, node: &Node, path: &Path) {
         let schema = self.resolve(schema);
+        if schema.get("writeOnly") == Some(&Value::Bool(true)) {
+            return self.secret(schema, node, path);
+        }
+        self.shape(schema, node, path);
+    }
+
+    /// A secret's place. What is typed there instead may be the secret itself, and is never repeated.
+    fn secret(&mut self, schema: &'a Value, node: &Node, path: &Path) {
+        let mut below = Checker { file: self.file, root: self.root, faults: Vec::new(), secrets: Vec::new() };
+        below.shape(schema, node, path);
+        if below.faults.is_empty() {
+            return;
+        }
+        places(node, &mut self.secrets);
+        let cause = "expected where a secret lies; what stands here may be a secret, and is not shown";
+        let hint = format!("a secret never enters an inventory: write {}", self.forms(schema).join(" or "));
+        self.push(node.place, path, cause.to_owned(), Some(hint));
+    }
+
+    fn shape(&mut self, schema: &'a Value, node: &Node, path: &Path) {
         if let Some(branches) = schema.get("oneOf").and_then(Value::as_array) {
-            return self.one_of(branches, node, path);
+            return self.one_of(schema, branches, node, path);
         }
         if let Some(words) = words_of(schema) {
             return self.word(&words, node, path);
@@ -258,8 +305,34 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The forms that a value may have, as they are typed: `prompt`, `{env: …}`.
+    fn forms(&self, schema: &'a Value) -> Vec<String> {
+        let map = |branch: &'a Value| {
+            let keys = branch.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            let one = |key: &str| match branch
+                .get("properties")
+                .and_then(|all| all.get(key))
+                .map(|below| self.resolve(below))
+            {
+                Some(below) if below.get("properties").is_some() => {
+                    format!("{key}: {}", self.forms(below).concat().trim_matches('`'))
+                }
+                _ => format!("{key}: …"),
+            };
+            format!("`{{{}}}`", keys.map(one).collect::<Vec<_>>().join(", "))
+        };
+        let Some(branches) = schema.get("oneOf").and_then(Value::as_array) else { return vec![map(schema)] };
+        let branches = branches.iter().map(|branch| self.resolve(branch));
+        branches
+            .flat_map(|branch| match words_of(branch) {
+                Some(words) => words.into_iter().map(|word| format!("`{word}`")).collect(),
+                None => vec![map(branch)],
+            })
+            .collect()
+    }
+
     /// Our `oneOf`s are enums: words, and maps of one key that names the variant. The node's own form picks the branch.
-    fn one_of(&mut self, branches: &'a [Value], node: &Node, path: &Path) {
+    fn one_of(&mut self, schema: &'a Value, branches: &'a [Value], node: &Node, path: &Path) {
         let words: Vec<&str> = branches.iter().filter_map(|branch| words_of(self.resolve(branch))).flatten().collect();
         let maps: Vec<&Value> = branches
             .iter()
@@ -270,6 +343,13 @@ impl<'a> Checker<'a> {
             branch.get("required").and_then(|r| r.get(0)).and_then(Value::as_str).map(ToOwned::to_owned)
         };
         match &node.kind {
+            Kind::Scalar { text, .. } if !words.is_empty() && !maps.is_empty() && !words.contains(&text.as_str()) => {
+                let hint = match nearest(text, words.iter().copied()) {
+                    Some(word) => format!("did you mean `{word}`?"),
+                    None => format!("write {}", self.forms(schema).join(" or ")),
+                };
+                self.push(node.place, path, format!("`{text}` is not allowed here"), Some(hint));
+            }
             Kind::Scalar { .. } if !words.is_empty() => self.word(&words, node, path),
             Kind::Map(entries) if !maps.is_empty() => {
                 let chosen = entries
@@ -289,6 +369,20 @@ impl<'a> Checker<'a> {
                 let mut forms: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
                 forms.extend(maps.iter().filter_map(|branch| variant(branch)).map(|key| format!("a map with `{key}`")));
                 self.wrong_type(&forms.join(" or "), node, path);
+            }
+        }
+    }
+}
+
+/// All places at which something was typed.
+fn places(node: &Node, found: &mut Vec<Place>) {
+    match &node.kind {
+        Kind::Scalar { .. } => found.push(node.place),
+        Kind::List(items) => items.iter().for_each(|item| places(item, found)),
+        Kind::Map(entries) => {
+            for (_, place, value) in entries {
+                found.push(*place);
+                places(value, found);
             }
         }
     }

@@ -2,6 +2,7 @@
 use super::{style, width};
 use crate::error::{Exit, Failure};
 use incline_model::fault::Fault;
+use incline_model::inventory::{Parser, masked};
 use incline_safeguards::Assessment;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde_json::json;
@@ -58,10 +59,16 @@ pub(crate) fn snippets(faults: &[Fault], texts: &BTreeMap<String, String>) -> St
         // The terminal wraps: names with dashes stay whole, and can be copied.
         .with_wrap_lines(false)
         .without_cause_chain();
+    // What may be a secret is in no snippet, whichever line it is about.
+    let parser = Parser::default();
+    let shown = |text: &String| masked(&parser, text.strip_prefix('\u{feff}').unwrap_or(text));
+    let texts: BTreeMap<&String, String> = texts
+        .iter()
+        .filter(|(file, _)| faults.iter().any(|fault| fault.file == **file))
+        .map(|(file, text)| (file, shown(text)))
+        .collect();
     for fault in faults {
-        let source = texts
-            .get(&fault.file)
-            .map(|text| NamedSource::new(&fault.file, text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()));
+        let source = texts.get(&fault.file).map(|text| NamedSource::new(&fault.file, text.clone()));
         let mut report = String::new();
         if handler.render_report(&mut report, &Report { fault, source }).is_err() {
             report = fault.to_string();
