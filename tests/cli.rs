@@ -218,3 +218,20 @@ fn every_device_is_told_of_every_tunnel_and_of_no_key() {
     }
     assert_eq!(incline(&["vpn-config", "lakeside-prod"]).status.code(), Some(1));
 }
+
+#[test]
+fn without_credentials_the_hint_says_how_to_get_some() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_incline"))
+        .args(["plan", "lakeside-staging"])
+        .current_dir(root())
+        .env_clear()
+        .envs([("NO_COLOR", "1"), ("AWS_EC2_METADATA_DISABLED", "true")])
+        .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
+        .output()
+        .unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("AWS_PROFILE") && text.contains("`aws sso login --profile PROFILE`"), "{text}");
+    assert!(text.contains("there are no credentials that could be used: "), "{text}");
+    assert!(!text.contains("run the same command again"), "{text}");
+}

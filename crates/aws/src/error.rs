@@ -1,4 +1,5 @@
 //! What AWS answers instead of an answer.
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -17,6 +18,9 @@ pub struct Error {
     /// AWS's message.
     pub message: String,
 }
+
+/// The code of a request that could not be signed: there are no credentials, or they could not be had.
+pub(crate) const CREDENTIALS: &str = "Credentials";
 
 /// The code of an answer that never came.
 pub(crate) const TRANSPORT: &str = "Transport";
@@ -38,12 +42,17 @@ impl Error {
         R: std::fmt::Debug,
     {
         move |error| {
+            let unsigned = lacks_credentials(std::error::Error::source(&error));
             let code = match &error {
                 SdkError::ServiceError(failed) => failed.err().code().unwrap_or("Unknown").to_owned(),
+                _ if unsigned.is_some() => CREDENTIALS.to_owned(),
                 _ => TRANSPORT.to_owned(),
             };
             let message = match error.as_service_error().and_then(ProvideErrorMetadata::message) {
                 Some(message) => message.to_owned(),
+                None if code == CREDENTIALS => {
+                    format!("there are no credentials that could be used: {}", unsigned.unwrap_or_default())
+                }
                 None if code != TRANSPORT => code.clone(),
                 None => DisplayErrorContext(&error).to_string().split(" (").next().unwrap_or_default().to_owned(),
             };
@@ -86,6 +95,12 @@ impl Error {
                 "sign in again (for SSO: `aws sso login`), then run the same command: it takes up what is under way"
                     .to_owned(),
             )
+        } else if self.code == CREDENTIALS {
+            Some(
+                "name a profile that has credentials by AWS_PROFILE, or by `access: {profile: …}` in the inventory, \
+                 and sign in to it (for SSO: `aws sso login --profile PROFILE`); `aws sts get-caller-identity` shows who you are"
+                    .to_owned(),
+            )
         } else if self.is_denied() {
             Some("`incline iam-policy SITE` prints the rights that each command needs".to_owned())
         } else if self.is_transient() {
@@ -97,6 +112,18 @@ impl Error {
             None
         }
     }
+}
+
+/// Why there are no credentials to sign with, where that is the reason of an error: its innermost cause.
+fn lacks_credentials(mut next: Option<&(dyn std::error::Error + 'static)>) -> Option<String> {
+    let mut lacks = false;
+    let mut innermost = None;
+    while let Some(error) = next {
+        lacks |= error.is::<CredentialsError>();
+        innermost = Some(error.to_string());
+        next = error.source();
+    }
+    innermost.filter(|_| lacks)
 }
 
 /// Codes by which AWS asks to come again more slowly
