@@ -3,6 +3,7 @@
 mod accounts;
 mod drift;
 mod faults;
+mod guards;
 mod kills;
 mod life;
 mod nodes;

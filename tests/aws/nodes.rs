@@ -146,7 +146,7 @@ fn what_an_autoscaler_set_is_kept_until_somebody_resets_it() {
     aws.edit("clinic.yaml", "max: 12", "max: 15");
     aws.applied();
     assert_eq!(size(&aws), "9");
-    aws.ends(&["nodes", "clinic", "--reset-size", "general"], 0);
+    aws.ends(&["nodes", "clinic", "--reset-size", "general", "--yes"], 0);
     assert_eq!(size(&aws), "3");
     // A group out of balance and an old image are told of.
     assert!(aws.ends(&["nodes", "clinic", "--reset-size", "genral"], 64).contains("did you mean `general`?"));

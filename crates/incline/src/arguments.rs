@@ -242,6 +242,9 @@ pub(crate) struct Nodes {
     /// Set a pool's size to what the inventory says, whatever an autoscaler made of it
     #[arg(long, value_name = "POOL")]
     pub(crate) reset_size: Option<String>,
+    /// Set the size without asking
+    #[arg(long, requires = "reset_size")]
+    pub(crate) yes: bool,
     /// Print them as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -38,6 +38,21 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
     if let Some(pool) = &options.reset_size {
         let (group, size) = self::pool(site, pool)?;
+        if !options.yes {
+            if !view::ask::is_possible() {
+                return Err(Failure::Usage {
+                    cause: "nothing was changed: there is nobody to ask".to_owned(),
+                    hint: format!("`--yes` sets {group} to {} without asking", view::count(usize::from(size), "node")),
+                });
+            }
+            let question = format!(
+                "Set {group} to {}, whatever an autoscaler made of it?",
+                view::count(usize::from(size), "node")
+            );
+            if !view::ask::yes(&question) {
+                return Err(Failure::Other { cause: "nothing was changed".to_owned(), hint: None });
+            }
+        }
         let run = written(format!("set {group} to {size}"))?;
         run.around(async { part.session.set_size(&group, size).await.map_err(failed) }).await?;
         view::say(&format!("{group} is set to {}\n", view::count(usize::from(size), "node")))?;
