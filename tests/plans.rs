@@ -159,3 +159,75 @@ fn a_saved_plan_is_what_json_prints() {
     assert_eq!(plan.sites.len(), 4);
     assert!(plan.sites.iter().all(|site| site.inputs.values().all(|digest| digest.len() == 64)));
 }
+
+#[test]
+fn what_would_cost_a_cluster_is_refused_for_its_site_alone() {
+    let (before, changed) = (
+        tempfile::tempdir().unwrap(),
+        estate_with(
+            "lakeside-prod.yaml",
+            &[
+                ("podCidr: 100.64.0.0/14", "podCidr: 100.76.0.0/14"),
+                ("sizeGib: 64, iops: 4000", "sizeGib: 32, iops: 4000"),
+            ],
+        ),
+    );
+    let staging = changed.path().join("lakeside-staging.yaml");
+    let text = std::fs::read_to_string(&staging).unwrap();
+    std::fs::write(&staging, text.replace("min: 1, desired: 2", "min: 1, desired: 3")).unwrap();
+    let against = before.path().to_str().unwrap();
+    succeed(&["render", "--out", against]);
+    let inventories = ["--inventories", changed.path().to_str().unwrap()];
+    let plan = |more: &[&str]| {
+        let output = incline(&[&inventories, ["plan", "--against", against].as_slice(), more].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let shown = plan(&[]);
+    assert!(
+        shown.contains("! kubernetes.podCidr 100.64.0.0/14 → 100.76.0.0/14: it cannot change in a cluster"),
+        "{shown}"
+    );
+    assert!(shown.contains("lakeside-prod-control-plane-a: 100.64.0.0/14 → 100.76.0.0/14"), "{shown}");
+    assert!(shown.contains("! controlPlane.etcdVolume.sizeGib 64 → 32: EBS volumes do not shrink"), "{shown}");
+    assert!(shown.contains("\n  ~ lakeside-staging-pool-general "), "the other site is planned: {shown}");
+    assert!(!shown.contains("~ lakeside-prod-"), "{shown}");
+    assert!(shown.contains("Refused: 2 changes in 1 site; nothing of it is applied.\n"), "{shown}");
+    let json: serde_json::Value = serde_json::from_str(&plan(&["--json"])).unwrap();
+    let prod = json["sites"].as_array().unwrap().iter().find(|site| site["site"] == "lakeside-prod").unwrap();
+    assert_eq!(prod["steps"], serde_json::json!([]));
+    let keys: Vec<&str> =
+        prod["blocked"].as_array().unwrap().iter().map(|b| b["refused"]["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["kubernetes.podCidr", "controlPlane.etcdVolume.sizeGib"]);
+}
+
+#[test]
+fn a_folder_is_compared_with_only_where_it_is_and_hosts_are_said_to_be_left_out() {
+    let missing = incline(&["plan", "--against", "no-such-folder"]);
+    assert_eq!(missing.status.code(), Some(64));
+    assert!(stderr(&missing).contains("there is no folder no-such-folder"), "{}", stderr(&missing));
+    let before = tempfile::tempdir().unwrap();
+    let against = before.path().to_str().unwrap();
+    succeed(&["render", "--out", against]);
+    let compared = incline(&["plan", "--against", against]);
+    assert_eq!(compared.status.code(), Some(0));
+    assert!(stderr(&compared).contains("a folder holds nothing of hosts: hillcrest-dc, riverside-dc"));
+    assert_eq!(stderr(&incline(&["plan", "--against", against, "lakeside-prod"])), "");
+    let hosts = incline(&["plan", "--against", against, "riverside-dc"]);
+    assert_eq!(hosts.status.code(), Some(64));
+    assert!(stderr(&hosts).contains("riverside-dc is on premises"), "{}", stderr(&hosts));
+}
+
+#[test]
+fn the_worst_of_a_plan_counts_nodes() {
+    let worst = |file, from, to| {
+        let plan = plan_of(file, from, to);
+        plan.lines().find_map(|line| line.strip_prefix("Worst: ")).map(ToOwned::to_owned).unwrap_or_default()
+    };
+    // All pools and members roll: the largest group is named, and all machines are counted.
+    let pins = worst("incline.lock", "id: ami-b5205e145997d8ece", "id: ami-b5205e145997d8ecf");
+    let plan: String = std::fs::read_to_string(inventories().join("lakeside-prod.yaml")).unwrap();
+    let pools = plan.matches("desired: ").count();
+    assert!(pins.starts_with("rolls ") && pins.contains(" nodes, by lakeside-prod-pool-"), "{pins}");
+    assert!(pins.ends_with(&format!(" and {} more.", pools + 3 - 1)), "{pins}");
+}

@@ -38,8 +38,12 @@ impl Session {
         let mut looks = Vec::new();
         for told in self.all_stacks().await? {
             let name = told.stack_name().unwrap_or_default().to_owned();
-            let marked = told.tags().iter().any(|tag| tag.key() == Some(MARK) && tag.value() == Some(site));
             let status = Status(told.stack_status().map_or(String::new(), |status| status.as_str().to_owned()));
+            let mark = told.tags().iter().find(|tag| tag.key() == Some(MARK)).and_then(|tag| tag.value());
+            let marked = mark == Some(site);
+            if let Some(other) = mark.filter(|_| !marked && status.0 != "DELETE_COMPLETE") {
+                observed.others.entry(other.to_owned()).or_default().insert(name.clone());
+            }
             // An empty stack under review may not show its tags yet.
             let ours = marked || (status.condition() == Condition::Reviewing && wished.contains_key(name.as_str()));
             if ours {
@@ -69,11 +73,12 @@ impl Session {
     }
 
     /// The configurations that machines boot from now, where others are wished for: what the difference of two digests
-    /// means. One that cannot be read leaves the digests to speak.
+    /// means. One that cannot be read is told with the reason.
     async fn node_configurations(&self, desired: &Desired, observed: &mut Observed) {
         for artifact in &desired.artifacts {
             let stack = observed.stacks.get(&format!("{}-{}", desired.site, artifact.role));
             let Some((bucket, key)) = stack.and_then(|stack| artifacts::pointed_to(&stack.template)) else { continue };
+            // The key holds the digest.
             if key == artifact.key {
                 continue;
             }
@@ -82,7 +87,10 @@ impl Session {
                     let text = String::from_utf8_lossy(&answer.body).into_owned();
                     observed.nodes.insert(artifact.role.clone(), text);
                 }
-                Err(error) => tracing::info!(%error, key, "the node configuration cannot be read"),
+                Err(error) => {
+                    tracing::info!(%error, key, "the node configuration cannot be read");
+                    observed.unread.insert(artifact.role.clone(), format!("s3://{bucket}/{key}: {error}"));
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use incline_exec::Stop;
 use incline_model::drift::SiteDrift;
 use incline_model::estate::Estate;
 use incline_model::observed::Observed;
-use incline_model::plan::{Plan, Verb};
+use incline_model::plan::{Plan, SitePlan, Verb};
 use incline_model::site::{Aws, OnPrem, Site};
 use incline_plan::{Judged, Named, Table, surprises};
 use incline_render::Templates;
@@ -184,7 +184,9 @@ impl Live {
             let (Some(part), Some(observed)) = (self.parts.get(&drift.site), self.observed.get(&drift.site)) else {
                 continue;
             };
-            for site in plan.sites.iter_mut().filter(|site| site.site == drift.site) {
+            // Drift is brought back by the inventory's own templates: nothing of a refused site may pass with it.
+            let is_refused = |site: &SitePlan| site.blocked.iter().any(|blocked| blocked.refused.is_some());
+            for site in plan.sites.iter_mut().filter(|site| site.site == drift.site && !is_refused(site)) {
                 let left = incline_plan::mend_drift(site, &part.desired, observed, &drift);
                 site.notes.extend(left);
             }

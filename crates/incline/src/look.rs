@@ -3,7 +3,7 @@ use crate::audit::Entered;
 use crate::error::Failure;
 use crate::hosts::{self, Doing, OnPremises, desired};
 use crate::live::Live;
-use crate::planner::{self, Against, Planner, digests, table};
+use crate::planner::{self, Against, Planner, Purpose, digests, table};
 use crate::{estate, view};
 use incline_audit::Access;
 use incline_aws::{Call, Journal, Mode};
@@ -65,6 +65,7 @@ impl<'a> Looker<'a> {
                     table: &self.table,
                     against: Against::Live(&live.observed),
                     named: Default::default(),
+                    purpose: Purpose::Compare,
                     digests: &self.digests,
                     lock: &self.lock,
                 };

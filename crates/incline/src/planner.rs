@@ -5,13 +5,13 @@ use crate::hosts::OnPremises;
 use incline_model::desired::{Desired, Parameter};
 use incline_model::estate::Estate;
 use incline_model::observed::{DeployedStack, Observed};
-use incline_model::plan::{Basis, FORMAT, Plan, SitePlan};
+use incline_model::plan::{Basis, FORMAT, Orphan, Plan, SitePlan};
 use incline_model::scalar::Name;
-use incline_model::site::Aws;
+use incline_model::site::{Aws, Site};
 use incline_plan::{Moved, Named, Table, digest};
 use incline_render::{ApiBy, Templates};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,6 +37,15 @@ impl Against<'_> {
     }
 }
 
+/// What a plan is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be carried out: what would cost a site its cluster or its data is refused.
+    Change,
+    /// To say how far the inventory is ahead of what is deployed.
+    Compare,
+}
+
 /// What all sites are planned with.
 pub(crate) struct Planner<'a> {
     pub(crate) estate: &'a Estate,
@@ -44,6 +53,7 @@ pub(crate) struct Planner<'a> {
     pub(crate) table: &'a Table,
     pub(crate) against: Against<'a>,
     pub(crate) named: Named,
+    pub(crate) purpose: Purpose,
     /// Digests of the inventories by site, and of the lock file.
     pub(crate) digests: &'a BTreeMap<String, String>,
     pub(crate) lock: &'a str,
@@ -67,7 +77,8 @@ impl Planner<'_> {
             made_from(site, &templates, self.digests, self.lock);
         }
         plans.sort_by(|a, b| a.site.cmp(&b.site));
-        Ok(Plan { format: FORMAT, basis: self.against.basis(), sites: plans })
+        let orphans = self.orphans(sites);
+        Ok(Plan { format: FORMAT, basis: self.against.basis(), sites: plans, orphans })
     }
 
     /// Plans all sites. A peering takes outputs from its other side, so peered sites are planned again for as long as
@@ -114,6 +125,31 @@ impl Planner<'_> {
         Ok(plans)
     }
 
+    /// Sites that have stacks where these sites are, and no inventory for that account and region.
+    fn orphans(&self, sites: &[&Aws]) -> Vec<Orphan> {
+        let Against::Live(seen) = self.against else { return Vec::new() };
+        let mut found: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for site in sites {
+            let others = seen.get(site.typed().name.as_str()).map(|observed| &observed.others);
+            let here = place(site);
+            for (name, stacks) in others.into_iter().flatten() {
+                let known = self.estate.site(name).is_some_and(|known| match known {
+                    Site::Aws(known) => place(known) == here,
+                    Site::OnPrem(_) => false,
+                });
+                if !known {
+                    found.entry((name.clone(), here.clone())).or_default().extend(stacks.iter().cloned());
+                }
+            }
+        }
+        let orphan = |((site, place), stacks): (_, BTreeSet<String>)| Orphan {
+            site,
+            place,
+            stacks: stacks.into_iter().collect(),
+        };
+        found.into_iter().map(orphan).collect()
+    }
+
     /// Plans sites side by side, one worker a core.
     fn side_by_side(&self, sites: &[&Aws], moved: &Moved) -> Result<Vec<(SitePlan, Moved)>, Failure> {
         let next = AtomicUsize::new(0);
@@ -148,8 +184,17 @@ impl Planner<'_> {
             Against::Live(seen) => seen.get(&name).unwrap_or(&nothing),
         };
         let basis = self.against.basis();
+        let unmoved = moved.clone();
         let mut plan = incline_plan::plan(&desired, observed, basis, self.table, &self.named, &mut moved);
         plan.place = place(site);
+        if self.purpose == Purpose::Change {
+            let refusals = incline_plan::refusals(&desired, observed, basis);
+            // What is refused moves nothing that other sites take.
+            if !refusals.is_empty() {
+                moved = unmoved;
+            }
+            incline_plan::refuse(&mut plan, refusals);
+        }
         Ok((plan, moved))
     }
 }

@@ -12,6 +12,10 @@ pub struct Observed {
     pub elsewhere: BTreeMap<String, BTreeMap<String, String>>,
     /// The node configurations that are there, by role.
     pub nodes: BTreeMap<String, String>,
+    /// Why node configurations that are there could not be read, by role.
+    pub unread: BTreeMap<String, String>,
+    /// Stacks in the same account and region that bear the mark of other sites, by site.
+    pub others: BTreeMap<String, BTreeSet<String>>,
     /// Stacks that could not be looked at, each with the reason.
     pub unseen: BTreeMap<String, String>,
 }

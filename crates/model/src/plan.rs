@@ -17,6 +17,22 @@ pub struct Plan {
     pub basis: Basis,
     /// The sites, by name.
     pub sites: Vec<SitePlan>,
+    /// Sites that have stacks and no inventory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<Orphan>,
+}
+
+/// A site whose stacks are there and which no inventory names: it was renamed, removed, or moved to another account or
+/// region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphan {
+    /// The site that the stacks' tags name.
+    pub site: String,
+    /// The account and region of the stacks, for the eye.
+    pub place: String,
+    /// The stacks.
+    pub stacks: Vec<String>,
 }
 
 /// What a plan was made against.
@@ -53,11 +69,11 @@ pub struct SitePlan {
     pub notes: Vec<String>,
 }
 
-/// A target that cannot be planned.
+/// A target that cannot be planned, or a site of which a change is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocked {
-    /// The stack; or the host, as `SITE/HOST`, or one of its stages.
+    /// The stack; or the host, as `SITE/HOST`, or one of its stages; or the site, where a change is refused.
     pub target: String,
     /// Why.
     pub cause: String,
@@ -67,6 +83,21 @@ pub struct Blocked {
     pub hint: String,
     /// Whether waiting is the way out: CloudFormation is at work.
     pub busy: bool,
+    /// The change that is refused, where one is: nothing of the site is planned then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Box<Refused>>,
+}
+
+/// A change of the inventory that would cost the site its cluster or its data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// The inventory's key.
+    pub key: String,
+    /// What is deployed.
+    pub deployed: String,
+    /// What the inventory says.
+    pub desired: String,
 }
 
 /// One target's change.
@@ -342,6 +373,11 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.sites.iter().all(|site| site.steps.is_empty())
+    }
+
+    /// All changes that are refused.
+    pub fn refused(&self) -> impl Iterator<Item = &Blocked> {
+        self.blocked().filter(|blocked| blocked.refused.is_some())
     }
 
     /// All that cannot be planned.

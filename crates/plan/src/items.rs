@@ -45,7 +45,7 @@ pub(crate) fn unseen() -> State {
 
 /// A target that cannot be planned.
 pub(crate) fn blocked(target: &str, cause: String, details: Vec<String>, hint: &str, busy: bool) -> Blocked {
-    Blocked { target: target.to_owned(), cause, details, hint: hint.to_owned(), busy }
+    Blocked { target: target.to_owned(), cause, details, hint: hint.to_owned(), busy, refused: None }
 }
 
 /// A target that does not answer.

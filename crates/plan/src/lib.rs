@@ -12,6 +12,7 @@ extern crate std;
 mod diff;
 mod drift;
 mod fingerprint;
+mod guard;
 mod history;
 mod hosts;
 mod impact;
@@ -28,6 +29,7 @@ mod verdict;
 
 pub use drift::mend_drift;
 pub use fingerprint::{digest, fingerprint};
+pub use guard::{refusals, refuse};
 pub use history::{Night, remember};
 pub use hosts::{drift_hosts, plan_hosts, remove_hosts, target};
 pub use replacement::Table;

@@ -15,6 +15,7 @@ pub(crate) fn unseen(target: &str, why: &str) -> Blocked {
         details: Vec::new(),
         hint: "run it again when AWS answers".to_owned(),
         busy: false,
+        refused: None,
     }
 }
 
@@ -153,6 +154,7 @@ fn blocked(target: &str, deployed: &DeployedStack, cause: &str, details: Vec<Str
         details,
         hint: hint.to_owned(),
         busy: false,
+        refused: None,
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn changes(stack: &str, desired: &Desired, observed: &Observed) -> Ve
 }
 
 /// What a configuration puts on a node: path or unit name → content.
-fn files(ignition: &str) -> BTreeMap<String, String> {
+pub(crate) fn files(ignition: &str) -> BTreeMap<String, String> {
     let Ok(config) = serde_json::from_str::<Value>(ignition) else { return BTreeMap::new() };
     let list = |path: &str| config.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();

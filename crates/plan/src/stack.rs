@@ -52,6 +52,7 @@ impl Seen<'_> {
             details: missing,
             hint: "plan and apply the other site too, or leave out its peering".to_owned(),
             busy: false,
+            refused: None,
         })
     }
 }
@@ -74,7 +75,7 @@ pub(crate) fn nodes(template: &Value) -> u16 {
     groups.filter_map(|group| group.pointer("/Properties/DesiredCapacity")?.as_str()?.parse::<u16>().ok()).sum()
 }
 
-fn kind_of(resource: &Value) -> String {
+pub(crate) fn kind_of(resource: &Value) -> String {
     resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 

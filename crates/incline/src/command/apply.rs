@@ -6,7 +6,7 @@ use crate::carry_out::{Systems, carry_out, listen, settled};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
-use crate::planner::{Against, Planner, api_of, digests, table, take_in};
+use crate::planner::{Against, Planner, Purpose, api_of, digests, table, take_in};
 use crate::{estate, safeguards, view};
 use incline_aws::{Journal, Mode};
 use incline_model::desired::Parameter;
@@ -50,6 +50,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
             table: &table,
             against: Against::Live(&live.observed),
             named: live::named(&options.named),
+            purpose: Purpose::Change,
             digests: &digests,
             lock: &lock,
         };
@@ -75,9 +76,10 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if !options.run.json {
         view::say(&view::plan::text(&plan, false, view::width()))?;
     }
-    // A host that does not answer holds up nobody else: the others are made so, and the exit code tells.
+    // A host that does not answer, and a site of which a change is refused, hold up nobody else: the others are made
+    // so, and the exit code tells.
     let (left_out, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
-        plan.blocked().partition(|blocked| is_on_premises(&blocked.target));
+        plan.blocked().partition(|blocked| is_on_premises(&blocked.target) || blocked.refused.is_some());
     if let Some(blocked) = blocked.first() {
         return Err(Failure::Other {
             cause: format!("{} cannot be planned: {}", blocked.target, blocked.cause),
@@ -234,7 +236,8 @@ fn narrow(plan: &mut Plan, patterns: &[String], live: &Live) -> Result<(), Failu
     let needed: BTreeSet<String> = needed.into_iter().map(ToOwned::to_owned).collect();
     for site in &mut plan.sites {
         site.steps.retain(|step| needed.contains(&step.target));
-        site.blocked.retain(|blocked| needed.contains(&blocked.target));
+        // A refusal is of the whole site, whichever of its targets is named.
+        site.blocked.retain(|blocked| blocked.refused.is_some() || needed.contains(&blocked.target));
         site.notes.clear();
     }
     if let Some(site) = plan.sites.iter_mut().find(|site| !site.steps.is_empty()) {

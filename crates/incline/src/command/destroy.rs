@@ -63,7 +63,7 @@ async fn in_aws(
         let desired = nothing(site.typed().name.clone());
         let mut plan = incline_plan::plan(&desired, &observed, Basis::Live, &table, &named, &mut Moved::new());
         plan.place = place(site);
-        Ok(Plan { format: FORMAT, basis: Basis::Live, sites: vec![plan] })
+        Ok(Plan { format: FORMAT, basis: Basis::Live, sites: vec![plan], orphans: Vec::new() })
     })
     .await?;
     let steps = || plan.sites.iter().flat_map(|site| &site.steps);
@@ -160,7 +160,7 @@ async fn on_premises(
         });
     }
     let sites = onprem.removal(&wished).into_iter().collect();
-    let plan = Plan { format: FORMAT, basis: Basis::Live, sites };
+    let plan = Plan { format: FORMAT, basis: Basis::Live, sites, orphans: Vec::new() };
     if !options.json {
         view::say(&view::plan::text(&plan, false, view::width()))?;
     }

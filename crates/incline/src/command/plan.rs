@@ -3,12 +3,13 @@ use crate::arguments::{Common, Plan as Options};
 use crate::audit::{self, Entered, Intent, Run};
 use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
-use crate::live::{self, Live};
-use crate::planner::{Against, Planner, digests, table, take_in};
+use crate::live::{self, Chosen, Live};
+use crate::planner::{Against, Planner, Purpose, digests, table, take_in};
 use crate::{estate, safeguards, view};
 use incline_aws::{Journal, Mode};
 use incline_model::plan::is_on_premises;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let source = estate::read(common)?;
@@ -17,6 +18,9 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let templates = estate::templates(common)?;
     let table = table()?;
     let sites = live::chosen(&estate, &options.sites)?;
+    if let Some(folder) = &options.against {
+        against(folder, &sites, &options.sites)?;
+    }
     safeguards::gate(&source, &estate, &templates, &options.sites)?;
     let plan_against = |against: Against<'_>, gone: bool| {
         let named = live::named(&options.named);
@@ -26,6 +30,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             table: &table,
             against,
             named,
+            purpose: Purpose::Change,
             digests: &digests,
             lock: &lock,
         }
@@ -72,9 +77,31 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         view::say(&view::plan::text(&plan, options.full, view::width()))?;
         view::say(&view::plan::judged(&judged))?;
     }
-    // A plan that does not see all of its hosts is no whole plan.
-    if plan.blocked().any(|blocked| is_on_premises(&blocked.target)) {
+    // A plan that does not see all of its hosts is no whole plan, and neither is one of which something is refused.
+    if plan.blocked().any(|blocked| is_on_premises(&blocked.target) || blocked.refused.is_some()) {
         return Ok(Exit::Failed);
     }
     Ok(if options.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
+}
+
+/// Whether a folder can be compared with: it is there; and says which sites it leaves out.
+fn against(folder: &Path, sites: &Chosen<'_>, named: &[String]) -> Result<(), Failure> {
+    if !folder.is_dir() {
+        return Err(Failure::Usage {
+            cause: format!("there is no folder {}", folder.display()),
+            hint: "`incline render --out DIR` writes one to compare with".to_owned(),
+        });
+    }
+    let left_out: Vec<&str> = sites.onprem.iter().map(|site| site.typed().name.as_str()).collect();
+    let left_out = left_out.join(", ");
+    if !named.is_empty() && sites.aws.is_empty() {
+        return Err(Failure::Usage {
+            cause: format!("--against compares sites in AWS, and {left_out} is on premises"),
+            hint: "plan it without --against: its hosts are asked".to_owned(),
+        });
+    }
+    if !left_out.is_empty() {
+        view::warn(&format!("not compared, since a folder holds nothing of hosts: {left_out}"));
+    }
+    Ok(())
 }

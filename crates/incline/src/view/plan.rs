@@ -3,11 +3,12 @@ use super::{count, style};
 use crate::live::Judgements;
 use incline_model::desired::Roll;
 use incline_model::plan::{
-    Basis, Blocked, Change, FileChange, Impact, Mend, Plan, PropertyChange, Reason, Replaces, SitePlan, Step, Totals,
-    Verb, Way, is_of_tenant, is_on_premises,
+    Basis, Blocked, Change, FileChange, Impact, Mend, Orphan, Plan, PropertyChange, Reason, Replaces, SitePlan, Step,
+    Totals, Verb, Way, is_of_tenant, is_on_premises,
 };
 use incline_plan::Judged;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Properties that tell a reader most about a new resource, in order of use.
 const TELLING: [&str; 17] = [
@@ -36,8 +37,27 @@ pub(crate) fn text(plan: &Plan, full: bool, width: usize) -> String {
     for site in &plan.sites {
         site_text(&mut text, site, full, width);
     }
+    for orphan in &plan.orphans {
+        orphan_text(&mut text, orphan);
+    }
     text.push_str(&summary(plan));
     text
+}
+
+/// A site that has stacks and no inventory.
+fn orphan_text(text: &mut String, orphan: &Orphan) {
+    let (name, stacks) = (&orphan.site, count(orphan.stacks.len(), "stack"));
+    text.push_str(&format!("{}  {}\n\n", style::bold(name), style::dim(&orphan.place)));
+    text.push_str(&format!(
+        "  {} no inventory names this site here, and {stacks} with its tag exist:\n",
+        style::yellow("!")
+    ));
+    text.push_str(&format!("      {}\n", orphan.stacks.join(", ")));
+    text.push_str(&format!(
+        "      {}a renamed site is a new one: rename it back; \
+         or restore its inventory and run `incline destroy {name}`\n\n",
+        style::yellow("hint: ")
+    ));
 }
 
 fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
@@ -61,11 +81,13 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
     if !site.unchanged.is_empty() {
         text.push_str(&format!("\n  {}\n", style::dim(&format!("unchanged: {}", parts(&site.unchanged)))));
     }
-    if !site.blocked.is_empty() {
-        text.push_str(&format!("\n  {}\n", style::red("cannot be planned")));
-        for blocked in &site.blocked {
-            blocked_text(text, blocked);
+    let (refused, unplanned): (Vec<&Blocked>, Vec<&Blocked>) =
+        site.blocked.iter().partition(|blocked| blocked.refused.is_some());
+    for (heading, blocked) in [("refused", refused), ("cannot be planned", unplanned)] {
+        if !blocked.is_empty() {
+            text.push_str(&format!("\n  {}\n", style::red(heading)));
         }
+        blocked.into_iter().for_each(|blocked| blocked_text(text, blocked));
     }
     if !site.notes.is_empty() && !site.steps.is_empty() {
         text.push_str(&format!("\n  {}\n", style::dim("to know")));
@@ -87,7 +109,9 @@ fn parts(targets: &[String]) -> String {
 }
 
 fn blocked_text(text: &mut String, blocked: &Blocked) {
-    text.push_str(&format!("  {} {}: {}\n", style::red("!"), blocked.target, blocked.cause));
+    // What is refused is refused of the whole site, whose name stands above.
+    let of = if blocked.refused.is_some() { String::new() } else { format!("{}: ", blocked.target) };
+    text.push_str(&format!("  {} {of}{}\n", style::red("!"), blocked.cause));
     for detail in &blocked.details {
         text.push_str(&format!("      {detail}\n"));
     }
@@ -354,7 +378,11 @@ fn impact(step: &Step) -> String {
 }
 
 fn summary(plan: &Plan) -> String {
+    let refused = refused(plan);
     if plan.is_empty() {
+        if !refused.is_empty() {
+            return refused;
+        }
         if plan.blocked().next().is_some() {
             return format!("{} What can be planned is as the inventories say.\n", style::bold("Nothing to do."));
         }
@@ -366,10 +394,7 @@ fn summary(plan: &Plan) -> String {
     }
     let totals: Vec<Totals> = plan.sites.iter().map(SitePlan::totals).collect();
     let sum = |field: fn(&Totals) -> usize| totals.iter().map(field).sum::<usize>();
-    let worst = plan.sites.iter().flat_map(|site| &site.steps).max_by_key(|step| step.impact);
-    let worst = worst
-        .filter(|step| step.impact > Impact::InPlace)
-        .map_or(String::new(), |step| format!("Worst: {}, by {}.\n", impact(step), step.target));
+    let worst = worst(plan);
     let basis = match plan.basis {
         Basis::Nothing => "Offline: as if nothing existed.\n",
         Basis::Folder | Basis::Live => "",
@@ -382,7 +407,7 @@ fn summary(plan: &Plan) -> String {
         _ => changed.concat(),
     };
     format!(
-        "{worst}{basis}{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.\n",
+        "{refused}{worst}{basis}{} {} in {}: {} to create, {} to change, {} to replace, {} to remove.\n",
         style::bold("Plan:"),
         changed,
         count(plan.sites.iter().filter(|site| !site.steps.is_empty()).count(), "site"),
@@ -391,6 +416,34 @@ fn summary(plan: &Plan) -> String {
         sum(|t| t.replace),
         sum(|t| t.remove),
     )
+}
+
+/// How much is refused.
+fn refused(plan: &Plan) -> String {
+    let sites: BTreeSet<&str> = plan.refused().map(|blocked| blocked.target.as_str()).collect();
+    if sites.is_empty() {
+        return String::new();
+    }
+    let changes = count(plan.refused().count(), "change");
+    format!("{} {changes} in {}; nothing of it is applied.\n", style::bold("Refused:"), count(sites.len(), "site"))
+}
+
+/// The worst that a plan does: by impact, then by how many machines all such steps touch; removed machines come before
+/// replaced ones.
+fn worst(plan: &Plan) -> String {
+    let rank = |step: &Step| (step.impact, step.verb == Verb::Remove && step.impact == Impact::RollsNodes);
+    let steps = || plan.sites.iter().flat_map(|site| &site.steps).filter(|step| step.impact > Impact::InPlace);
+    let Some(top) = steps().map(rank).max() else { return String::new() };
+    let mut steps: Vec<&Step> = steps().filter(|step| rank(step) == top).collect();
+    steps.sort_by(|a, b| (b.nodes, &a.target).cmp(&(a.nodes, &b.target)));
+    let Some((first, more)) = steps.split_first() else { return String::new() };
+    let nodes = steps.iter().map(|step| step.nodes).fold(0, u16::saturating_add);
+    let what = impact(&Step { nodes, ..(*first).clone() });
+    let by = match more.len() {
+        0 => first.target.clone(),
+        number => format!("{} and {number} more", first.target),
+    };
+    format!("Worst: {what}, by {by}.\n")
 }
 
 /// What CloudFormation itself would do, where it was asked.

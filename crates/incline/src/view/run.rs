@@ -300,10 +300,11 @@ fn elapsed(since: Instant) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// A host that is left out, as a JSON line.
+/// A host or a refused site that is left out, as a JSON line.
 pub(crate) fn left_out(blocked: &Blocked) -> String {
     let line = serde_json::json!({
         "event": "leftOut", "format": FORMAT, "target": blocked.target, "cause": blocked.cause, "details": blocked.details,
+        "hint": blocked.hint, "refused": blocked.refused,
     });
     format!("{line}\n")
 }
