@@ -1,11 +1,88 @@
 //! What a first apply needs, what would cost a cluster, and stacks that no inventory names.
 use super::*;
 
+/// Runs what was printed as a shell line would be run: by hand, past incline, into the emulator.
+fn bring(aws: &Aws, missing: &serde_json::Value) {
+    if let Some(object) = missing["at"].get("object") {
+        let file = aws.folder.path().join("object");
+        let size = usize::try_from(object["size"].as_u64().unwrap()).unwrap();
+        std::fs::write(&file, vec![0; size]).unwrap();
+        let path = format!("{}/{}", object["bucket"].as_str().unwrap(), object["key"].as_str().unwrap());
+        put(aws, &path, &file);
+    } else {
+        let image = &missing["at"]["image"];
+        let body = serde_json::json!({
+            "repositoryName": image["repository"], "imageManifest": "{}", "imageDigest": image["digest"], "imageTag": image["tag"],
+        });
+        let answer = aws.json("ecr", ACCOUNT, "AmazonEC2ContainerRegistry_V20150921.PutImage", &body.to_string());
+        assert!(answer.contains("imageDigest"), "{answer}");
+    }
+}
+
+fn put(aws: &Aws, path: &str, file: &std::path::Path) {
+    let (path, file) = (format!("/{path}"), file.to_str().unwrap());
+    let answer = aws.by_hand("s3", ACCOUNT, &["--fail", "-T", file, "--request-target", &path, "-w", "%{http_code}"]);
+    assert_eq!(answer, "200");
+}
+
 /// The plan as data.
 fn planned(aws: &Aws, code: i32) -> serde_json::Value {
     let output = aws.run(&["plan", "--json"]);
     assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn machines_are_started_only_where_all_that_they_fetch_is_there() {
+    let aws = Aws::with(&root().join("tests/cases/clinic/clinic.yaml"), &[("BROUGHT", "")]);
+    // Small files, so that nothing of 90 MB goes through the test.
+    let lock = aws.inventories().join("incline.lock");
+    let pins = std::fs::read_to_string(&lock).unwrap();
+    std::fs::write(&lock, pins.replace("size: 90177536", "size: 30").replace("size: 18211", "size: 11")).unwrap();
+    // Before anything is there, the plan says all of it, and doctor that it is yet to come.
+    assert_eq!(planned(&aws, 0)["sites"][0]["missing"].as_array().unwrap().len(), 9);
+    assert!(aws.ends(&["doctor", "clinic"], 0).contains("9 files and images to bring"));
+
+    let text = aws.ends(&["apply", "--yes"], 1);
+    assert!(
+        text.contains("✗ clinic-control-plane-a: 9 files and images that its machines fetch are not there"),
+        "{text}"
+    );
+    for line in [
+        "kube-apiserver is missing: 123456789012.dkr.ecr.us-east-1.amazonaws.com/clinic/kubernetes/kube-apiserver@sha256:66af6492",
+        "  skopeo copy --all --preserve-digests docker://registry.k8s.io/pause@sha256:",
+        "  aws s3 cp kubernetes-v1.36.3-x86-64.raw s3://incline-clinic-123456789012-artifacts/mirror/787597c0",
+        "aws ecr get-login-password --region us-east-1 | skopeo login --username AWS --password-stdin 123456789012.dkr.ecr",
+        "run the same command again: it goes on from here",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    assert_eq!(aws.status("clinic-data"), "CREATE_COMPLETE");
+    assert_eq!(aws.status("clinic-control-plane-a"), "", "no machine was started");
+
+    // All but two are brought; one file is another one than was pinned.
+    let plan = planned(&aws, 0);
+    let missing = plan["sites"][0]["missing"].as_array().unwrap();
+    let (last, rest) = missing.split_last().unwrap();
+    rest.iter().for_each(|missing| bring(&aws, missing));
+    let wrong = missing.iter().find(|missing| missing["name"] == "kubernetes-v1.36.3-x86-64.raw").unwrap();
+    let mut other = wrong.clone();
+    other["at"]["object"]["size"] = 29.into();
+    bring(&aws, &other);
+    let text = aws.ends(&["apply", "--yes"], 1);
+    assert!(text.contains("2 files and images that its machines fetch are not there"), "{text}");
+    assert!(text.contains("has 29 bytes, and incline.lock says 30"), "{text}");
+    let doctor = aws.ends(&["doctor", "clinic"], 1);
+    assert!(
+        doctor.contains("has 29 bytes") && doctor.contains(&format!("{} is missing", last["name"].as_str().unwrap())),
+        "{doctor}"
+    );
+
+    bring(&aws, wrong);
+    bring(&aws, last);
+    aws.applied();
+    assert!(aws.ends(&["doctor", "clinic"], 0).contains("all files and images are there"));
 }
 
 #[test]

@@ -111,6 +111,7 @@ impl Aws {
             .env("MINISTACK_ACCOUNT_ID", ACCOUNT)
             .env("FAULTS", folder.path().join("faults.json"))
             .env("REQUEST_LOG", folder.path().join("requests"))
+            .env("BROUGHT", folder.path().join("inventories/incline.lock"))
             .env("CFN_SCHEMAS", schemas.join("site-packages/cfnlint/data/schemas"))
             .envs(environment.iter().copied())
             .stdout(Stdio::null())

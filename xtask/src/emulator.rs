@@ -38,6 +38,7 @@ impl Emulator {
             .env("MINISTACK_ACCOUNT_ID", ACCOUNT)
             .env("FAULTS", &faults)
             .env("REQUEST_LOG", folder.join("requests"))
+            .env("BROUGHT", root().join("inventories/incline.lock"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -75,7 +75,10 @@ impl Error {
 
     /// Whether the caller lacks the right.
     pub fn is_denied(&self) -> bool {
-        matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Forbidden")
+        matches!(
+            self.code.as_str(),
+            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Forbidden" | "403"
+        )
     }
 
     /// Whether what was asked for is not there. CloudFormation has no code of its own for that.

@@ -56,6 +56,11 @@ pub fn policies(site: &Aws, desired: &Desired, rights: Rights) -> Result<Vec<Val
     let bucket = audit_bucket(site);
     found.push(json!({ "Sid": "auditcopies", "Effect": "Allow", "Action": copies, "Resource": bucket }));
     found.push(through(site, "auditkeys", "s3", rights, "aws:s3:arn", json!(bucket)));
+    // Without the right to list, S3 answers for an object that is not there as for one that is forbidden.
+    let mirrored = [format!("arn:aws:s3:::incline-{}-{}-artifacts", site.typed().name, site.typed().account)];
+    let mirrored = mirrored.into_iter().chain(names(site, "ecr").into_iter().flatten()).collect::<Vec<_>>();
+    let looks = ["ecr:DescribeImages", "s3:ListBucket"];
+    found.push(json!({ "Sid": "fetched", "Effect": "Allow", "Action": looks, "Resource": mirrored }));
     let secrets = vpn_secrets(site);
     if rights == Rights::Apply && !secrets.is_empty() {
         found.push(json!({ "Sid": "vpnkeys", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets }));

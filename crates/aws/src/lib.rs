@@ -7,6 +7,7 @@ mod changeset;
 mod copies;
 mod drift;
 mod error;
+mod fetched;
 mod follow;
 pub mod iam;
 mod journal;

@@ -1,6 +1,7 @@
 //! The System of stacks: a step is looked at and carried out.
 use crate::changeset::{Body, ChangeSet, Wish};
 use crate::error::Error;
+use crate::fetched::not_there;
 use crate::follow::succeeded;
 use crate::restore::is_direct;
 use crate::session::Session;
@@ -10,10 +11,10 @@ use incline_model::desired::{Desired, Parameter, Roll, Stack};
 use incline_model::event::Trouble;
 use incline_model::observed::{Condition, DeployedStack, Observed};
 use incline_model::plan::{Change, Expectation, Reason, Step, Verb};
-use incline_plan::{Judged, Table, fingerprint, is_fulfilled, surprises};
+use incline_plan::{Judged, Table, fingerprint, is_fulfilled, starts_machines, surprises};
 use serde_json::Value;
 use sha2::{Digest, Sha512};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// A site's part of the system: who is asked, and what must be.
@@ -35,6 +36,8 @@ pub struct Stacks<'a> {
     pub(crate) stop: Stop,
     /// Outputs that are known, by stack.
     outputs: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
+    /// Sites of which all that machines fetch was found.
+    found: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Stacks<'a> {
@@ -51,7 +54,7 @@ impl<'a> Stacks<'a> {
             outputs.extend(seen.elsewhere.clone());
             outputs.extend(seen.stacks.iter().filter_map(|(name, stack)| Some((name.clone(), stack.outputs.clone()?))));
         }
-        Self { parts, table, width, stop, outputs: Mutex::new(outputs) }
+        Self { parts, table, width, stop, outputs: Mutex::new(outputs), found: Mutex::default() }
     }
 
     /// The site of a stack: the longest name that begins the stack's.
@@ -134,6 +137,7 @@ impl<'a> Stacks<'a> {
             .iter()
             .find(|stack| stack.name == target)
             .ok_or_else(|| Trouble::new(format!("{target} is not part of its site")))?;
+        self.machines_can_boot(part, step).await?;
         let session = &part.session;
         if let Some(mend) = &step.mend {
             self.mend(session, target, mend, say).await?;
@@ -160,6 +164,24 @@ impl<'a> Stacks<'a> {
         self.protect(session, target, stack.protected).await?;
         if let Some(Roll::Refresh(refresh)) = &step.roll {
             session.refresh(target, refresh, &self.stop, say).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether all is there that machines fetch while they boot, before a step that starts machines. Once found,
+    /// it is not looked for again in this run.
+    async fn machines_can_boot(&self, part: &Part, step: &Step) -> Result<(), Trouble> {
+        let site = part.desired.site.as_str();
+        let is_found = self.found.lock().is_ok_and(|found| found.contains(site));
+        if is_found || !starts_machines(step) {
+            return Ok(());
+        }
+        let missing = part.session.missing(&part.desired.fetched).await;
+        if !missing.is_empty() {
+            return Err(not_there(&missing));
+        }
+        if let Ok(mut found) = self.found.lock() {
+            found.insert(site.to_owned());
         }
         Ok(())
     }

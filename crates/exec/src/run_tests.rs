@@ -66,6 +66,7 @@ fn plan(site: &str, steps: &[(&str, u16, &[&str])]) -> SitePlan {
         blocked: Vec::new(),
         seen: BTreeMap::new(),
         notes: Vec::new(),
+        missing: Vec::new(),
     }
 }
 

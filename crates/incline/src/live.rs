@@ -10,7 +10,7 @@ use incline_model::estate::Estate;
 use incline_model::observed::Observed;
 use incline_model::plan::{Plan, SitePlan, Verb};
 use incline_model::site::{Aws, OnPrem, Site};
-use incline_plan::{Judged, Named, Table, surprises};
+use incline_plan::{Judged, Named, Table, starts_machines, surprises};
 use incline_render::Templates;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -191,6 +191,17 @@ impl Live {
                 site.notes.extend(left);
             }
         }
+    }
+
+    /// Adds to a plan what its machines would fetch and is not there, where it starts machines.
+    pub(crate) async fn look_for_fetched(&self, plan: &mut Plan) {
+        let looks = plan.sites.iter_mut().map(|site| async {
+            let Some(part) = self.parts.get(&site.site) else { return };
+            if site.steps.iter().any(starts_machines) {
+                site.missing = part.session.missing(&part.desired.fetched).await;
+            }
+        });
+        join_all(looks).await;
     }
 
     /// Lets CloudFormation judge a plan: for each target what it would do, or why it cannot be asked.

@@ -9,8 +9,9 @@ use incline_audit::Access;
 use incline_aws::{Call, Journal, Mode};
 use incline_model::drift::{Finding, SiteDrift, State};
 use incline_model::estate::Estate;
+use incline_model::fetch::Missing;
 use incline_model::observed::Observed;
-use incline_model::site::Site;
+use incline_model::site::{Aws, Site};
 use incline_plan::Table;
 use incline_render::{ApiBy, Templates};
 use std::collections::BTreeMap;
@@ -50,6 +51,15 @@ impl<'a> Looker<'a> {
     ) -> Result<Self, Failure> {
         let (digests, lock) = digests(source);
         Ok(Self { estate, templates, table: table()?, digests, lock, api, forks })
+    }
+
+    /// What machines of a site would fetch and is not there.
+    pub(crate) async fn missing(&self, site: &Aws) -> Result<Vec<Missing>, Failure> {
+        let live = Live::open(self.estate, self.templates, &[site], Journal::new(Mode::Look)).await?;
+        match live.parts.get(site.typed().name.as_str()) {
+            Some(part) => Ok(part.session.missing(&part.desired.fetched).await),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Looks at a site. `quiet` shows nothing while hosts are looked at.

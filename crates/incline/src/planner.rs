@@ -241,7 +241,7 @@ pub(crate) fn take_in(
 
 /// A site of which nothing is wished for.
 pub(crate) fn nothing(site: Name) -> Desired {
-    Desired { site, stacks: Vec::new(), artifacts: Vec::new(), notes: Vec::new() }
+    Desired { site, stacks: Vec::new(), artifacts: Vec::new(), fetched: Vec::new(), notes: Vec::new() }
 }
 
 /// Where a site stands, for the eye.

@@ -1,4 +1,5 @@
 //! What must be, with every name, address and content decided: one [`Stack`] a CloudFormation stack.
+use crate::fetch::Fetched;
 use crate::prelude::*;
 use crate::scalar::Name;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,8 @@ pub struct Desired {
     pub stacks: Vec<Stack>,
     /// The node configurations that the stacks point to.
     pub artifacts: Vec<Artifact>,
+    /// What its machines fetch while they boot, and a person brings.
+    pub fetched: Vec<Fetched>,
     /// What a reader of the plan should know that is no change.
     pub notes: Vec<String>,
 }

@@ -14,6 +14,7 @@ pub mod drift;
 pub mod estate;
 pub mod event;
 pub mod fault;
+pub mod fetch;
 mod hex;
 pub mod inventory;
 pub mod lock;

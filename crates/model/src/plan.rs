@@ -1,5 +1,6 @@
 //! What would change, as data: it can be shown, saved, reviewed and compared. The same inputs give the same bytes.
 use crate::desired::{Roll, Stage};
+use crate::fetch::Missing;
 use crate::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,6 +68,9 @@ pub struct SitePlan {
     pub seen: BTreeMap<String, String>,
     /// What a reader should know that is no change.
     pub notes: Vec<String>,
+    /// What machines would fetch and is not there; looked for only where the plan starts machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
 }
 
 /// A target that cannot be planned, or a site of which a change is refused.

@@ -96,7 +96,7 @@ impl Site<'_> {
                 user_data: String::new(),
             });
         }
-        Desired { site: "clinic".parse().unwrap(), stacks, artifacts, notes: Vec::new() }
+        Desired { site: "clinic".parse().unwrap(), stacks, artifacts, fetched: Vec::new(), notes: Vec::new() }
     }
 
     /// The site as it is deployed; all its node configurations were read.
@@ -256,6 +256,35 @@ fn what_was_never_made_or_goes_as_a_whole_is_not_guarded() {
     assert!(refusals(&changed, &observed, Basis::Live).is_empty());
     let nothing = Desired { stacks: Vec::new(), artifacts: Vec::new(), ..LIVE.desired() };
     assert!(refusals(&nothing, &LIVE.observed(), Basis::Live).is_empty(), "a site that is destroyed");
+}
+
+#[test]
+fn machines_are_started_by_new_groups_rolls_and_sizes() {
+    use crate::starts_machines;
+    use incline_model::plan::{Change, Expectation, Impact, PropertyChange, Reason, Step, Verb};
+    let step = |verb, nodes| Step {
+        nodes,
+        ..Step::new("clinic-pool-general".to_owned(), Stage::Pools, verb, Reason::Changed, Expectation::Absent)
+    };
+    let change = |kind: &str, impact, path: &str| Change {
+        resource: "Group".to_owned(),
+        kind: kind.to_owned(),
+        verb: Verb::Update,
+        reason: Reason::Changed,
+        impact,
+        retained: false,
+        properties: vec![PropertyChange::in_place(path, None, None)],
+    };
+    let updated = |change| Step { changes: vec![change], ..step(Verb::Update, 3) };
+    let group = "AWS::AutoScaling::AutoScalingGroup";
+    assert!(starts_machines(&step(Verb::Create, 3)));
+    assert!(starts_machines(&updated(change(group, Impact::RollsNodes, "LaunchTemplate.Version"))));
+    assert!(starts_machines(&updated(change(group, Impact::InPlace, "DesiredCapacity"))));
+    assert!(starts_machines(&Step { roll: Some(Roll::CloudFormation), ..step(Verb::Update, 3) }));
+    assert!(!starts_machines(&step(Verb::Create, 0)), "a bucket's stack");
+    assert!(!starts_machines(&step(Verb::Remove, 3)));
+    assert!(!starts_machines(&updated(change(group, Impact::InPlace, "MaxSize"))));
+    assert!(!starts_machines(&updated(change("AWS::EC2::Volume", Impact::RollsNodes, "Size"))));
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sigh
         blocked: Vec::new(),
         seen: BTreeMap::new(),
         notes: Vec::new(),
+        missing: Vec::new(),
     };
     let beside = preflight::faults(hosts, sightings);
     for host in hosts {

@@ -33,6 +33,7 @@ pub use guard::{refusals, refuse};
 pub use history::{Night, remember};
 pub use hosts::{drift_hosts, plan_hosts, remove_hosts, target};
 pub use replacement::Table;
+pub use stack::starts_machines;
 pub use tenants::{
     DRAIN, REJOIN, drift_tenants, plan_tenants, remove_tenants, tenant_fingerprint, tenant_is_fulfilled, tenant_target,
 };
@@ -138,6 +139,7 @@ pub fn plan(
             .map(|(name, deployed)| (name.clone(), fingerprint(deployed)))
             .collect(),
         notes: desired.notes.clone(),
+        missing: Vec::new(),
     }
 }
 

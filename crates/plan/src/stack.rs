@@ -105,6 +105,23 @@ pub(crate) fn nothing(stack: &Stack, deployed: &DeployedStack) -> Step {
     }
 }
 
+/// Whether a step starts machines, at once or by changing how many a group has.
+pub fn starts_machines(step: &Step) -> bool {
+    let sizes = ["DesiredCapacity", "MinSize"];
+    let is_sized = |change: &Change| change.properties.iter().any(|property| sizes.contains(&property.path.as_str()));
+    match step.verb {
+        Verb::Remove => false,
+        Verb::Create => step.nodes > 0,
+        Verb::Update | Verb::Replace => {
+            step.roll.is_some()
+                || step.changes.iter().any(|change| {
+                    change.kind == "AWS::AutoScaling::AutoScalingGroup"
+                        && (change.verb != Verb::Remove && change.impact >= Impact::RollsNodes || is_sized(change))
+                })
+        }
+    }
+}
+
 fn created(id: &str, resource: &Value, reason: Reason) -> Change {
     let properties = resource.get("Properties").and_then(Value::as_object).into_iter().flatten();
     Change {

@@ -2,6 +2,7 @@
 use crate::prelude::*;
 use crate::templates::logical_id;
 use incline_model::desired::Parameter;
+use incline_model::fetch::{Fetched, Origin};
 use incline_model::inventory::aws::{
     Balancer, BreakGlass, DeadPeer, Exposure, FlowLogInterval, HealthProtocol, ListenerProtocol, Pool, Routing,
     TlsPolicy, Traffic, TunnelStart, UpdateBy,
@@ -372,6 +373,33 @@ pub(crate) fn pool(site: &Aws, pool: &Pool) -> Value {
     })
 }
 
+/// What every machine fetches while it boots, beside its own configuration.
+pub(crate) fn fetched(site: &Aws) -> Vec<Fetched> {
+    let (pins, bucket, mirror) = (site.pins(), bucket(site, "artifacts"), mirror_registry(site));
+    let (registry, below) = mirror.split_once('/').unwrap_or((mirror.as_str(), ""));
+    let artifacts = [&pins.kubernetes, &pins.network].into_iter().map(|artifact| Fetched {
+        name: artifact.file.to_string(),
+        source: artifact.source.to_string(),
+        at: Origin::Object { bucket: bucket.clone(), key: mirror_key(artifact), size: artifact.size },
+    });
+    let images = pins.images.iter().map(|image| Fetched {
+        name: image.name.to_string(),
+        source: image.source.to_string(),
+        at: Origin::Image {
+            registry: registry.to_owned(),
+            repository: format!("{below}/{}", image.name),
+            tag: image.tag.to_string(),
+            digest: image.digest.to_string(),
+        },
+    });
+    artifacts.chain(images).collect()
+}
+
+/// An artifact's key in the site's bucket.
+fn mirror_key(artifact: &lock::Artifact) -> String {
+    format!("mirror/{}/{}", artifact.sha512, artifact.file)
+}
+
 /// What every node's manifest sees; `pulled` names those of Kubernetes' own images that it pulls before it joins.
 fn node(site: &Aws, stack: &str, pulled: &[&str], environment: Value) -> Value {
     let typed = site.typed();
@@ -380,7 +408,7 @@ fn node(site: &Aws, stack: &str, pulled: &[&str], environment: Value) -> Value {
         |name: &str| pins.images.iter().find(|image| image.name.as_str() == name).map(|image| image.tag.clone());
     let artifact = |artifact: &lock::Artifact| {
         let bucket = bucket(site, "artifacts");
-        json!({ "file": artifact.file, "sha512": artifact.sha512, "url": format!("s3://{bucket}/mirror/{}/{}", artifact.sha512.as_str(), artifact.file) })
+        json!({ "file": artifact.file, "sha512": artifact.sha512, "url": format!("s3://{bucket}/{}", mirror_key(artifact)) })
     };
     let images: Vec<Value> = pins
         .images

@@ -98,7 +98,13 @@ pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desi
     }
     builder.stacks.sort_by(|a, b| (a.stage, &a.name).cmp(&(b.stage, &b.name)));
     let notes = notes(site, &builder.stacks);
-    Ok(Desired { site: site.typed().name.clone(), stacks: builder.stacks, artifacts: builder.artifacts, notes })
+    Ok(Desired {
+        site: site.typed().name.clone(),
+        stacks: builder.stacks,
+        artifacts: builder.artifacts,
+        fetched: context::fetched(site),
+        notes,
+    })
 }
 
 /// What a reader of the plan should know that is no change: what the internet reaches and why, what somebody else must

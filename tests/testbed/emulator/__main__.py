@@ -3,14 +3,17 @@
     python tests/testbed/emulator        BIND_HOST and GATEWAY_PORT say where it listens
 
 REQUEST_LOG names a file that takes a line a request, as AWS would bill it: `service Action`. FAULTS names a JSON file that
-says which resources fail or take their time (faults.py). It is read at every step, so that a test can change it.
+says which resources fail or take their time (faults.py). It is read at every step, so that a test can change it. BROUGHT names an
+incline.lock whose files and images somebody brings (brought.py).
 """
 
 import os
 import sys
 
 import ministack.app
+import ministack.services.ecr as ecr
 import ministack.services.iam as iam
+import ministack.services.s3 as s3
 import ministack.services.secretsmanager as secretsmanager
 from ministack.services.cloudformation import drift, provisioners, stacks
 
@@ -20,6 +23,8 @@ for module, names in (
     (stacks, ("_runs_on_worker_thread",)),
     (secretsmanager, ("_store_new_secret", "_secrets")),
     (iam, ("_IAM_HANDLERS", "_roles", "_create_service_linked_role", "_get_role", "_error", "_p")),
+    (s3, ("_head_object", "_put_object", "_buckets")),
+    (ecr, ("_describe_images", "_put_image", "_find_image", "_repositories", "_images")),
 ):
     missing = [name for name in names if not hasattr(module, name)]
     if missing:
@@ -27,6 +32,7 @@ for module, names in (
 
 import answers  # noqa: E402
 import balancers  # noqa: E402
+import brought  # noqa: E402
 import faults  # noqa: E402
 import linked_roles  # noqa: E402
 import machines  # noqa: E402
@@ -40,6 +46,7 @@ balancers.install()
 machines.install()
 readers.install()
 answers.install()
+brought.install()
 revert.install()
 linked_roles.install()
 faults.install()

@@ -73,6 +73,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if !options.target.is_empty() {
         narrow(&mut plan, &options.target, &live)?;
     }
+    live.look_for_fetched(&mut plan).await;
     if !options.run.json {
         view::say(&view::plan::text(&plan, false, view::width()))?;
     }

@@ -7,8 +7,9 @@ use crate::{audit, estate, live, view};
 use futures_util::stream::{self, StreamExt};
 use incline_host::Sighting;
 use incline_model::drift::{SiteDrift, State};
+use incline_model::fetch::{Missing, Origin, sign_in};
 use incline_model::plan::is_of_tenant;
-use incline_model::site::{OnPrem, Site};
+use incline_model::site::{Aws, OnPrem, Site};
 use incline_render::{ApiBy, Templates};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +66,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         let (looker, templates) = (&looker, &templates);
         async move {
             let tried = match site {
-                Site::Aws(_) => Ok(in_aws(looker, site).await),
+                Site::Aws(aws) => Ok(in_aws(looker, site, aws).await),
                 Site::OnPrem(onprem) => on_premises(templates, onprem, options.forks.forks).await,
             };
             let failed = |failure: Failure| vec![Tried::fails("the site", view::failure::line(&failure), None)];
@@ -100,7 +101,7 @@ fn this_machine(common: &Common, sites: usize) -> Findings {
 }
 
 /// Signs in, and asks all that drift asks: what is refused is told by request.
-async fn in_aws(looker: &Looker<'_>, site: &Site) -> Vec<Tried> {
+async fn in_aws(looker: &Looker<'_>, site: &Site, aws: &Aws) -> Vec<Tried> {
     let name = site.name().as_str();
     let looked = match looker.look(site, true).await {
         Ok(looked) => looked,
@@ -127,7 +128,40 @@ async fn in_aws(looker: &Looker<'_>, site: &Site) -> Vec<Tried> {
     let told = |why: &&String| !tried.iter().any(|tried| tried.how == **why);
     let rest: Vec<Tried> = refused.iter().filter(told).map(|why| Tried::fails("to look", why, None)).collect();
     tried.extend(rest);
+    let is_made = looked.observed.is_some_and(|observed| observed.stacks.contains_key(&format!("{name}-data")));
+    let missing = looker.missing(aws).await;
+    tried.extend(missing.map_or_else(
+        |failure| vec![Tried::fails(FETCHED, view::failure::line(&failure), None)],
+        |missing| fetched(&missing, is_made),
+    ));
     tried
+}
+
+/// What is looked for that machines fetch.
+const FETCHED: &str = "what machines fetch";
+
+/// Whether what machines fetch is there. The bucket and the repositories are made by the first apply itself.
+fn fetched(missing: &[Missing], is_made: bool) -> Vec<Tried> {
+    if missing.is_empty() {
+        return vec![Tried::works(FETCHED, "all files and images are there")];
+    }
+    if !is_made {
+        let count = missing.len();
+        let how = format!(
+            "{count} files and images to bring: `incline apply` makes the bucket and the repositories, and stops there"
+        );
+        return vec![Tried::works(FETCHED, how)];
+    }
+    let sign_in = sign_in(missing);
+    let one = |missing: &Missing| {
+        let commands: Vec<String> = match missing.what.at {
+            Origin::Image { .. } => sign_in.iter().chain(&missing.commands).cloned().collect(),
+            Origin::Object { .. } => missing.commands.clone(),
+        };
+        let hint = (!missing.commands.is_empty()).then(|| commands.join(" && "));
+        Tried::fails(FETCHED, missing.to_string(), hint)
+    };
+    missing.iter().map(one).collect()
 }
 
 /// Logs in to each host and gets root's rights there, and signs in to the BIG-IPs.

@@ -54,6 +54,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             if options.mend_drift {
                 live.mend_drift(&sites.aws, &mut plan).await;
             }
+            live.look_for_fetched(&mut plan).await;
             if options.change_sets {
                 let entered = Entered { live: Some(&live), onprem: None };
                 let intent = Intent { copied: false, ..Intent::new("plan --change-sets", &estate, entered) };

@@ -2,6 +2,7 @@
 use super::{count, style};
 use crate::live::Judgements;
 use incline_model::desired::Roll;
+use incline_model::fetch::lines;
 use incline_model::plan::{
     Basis, Blocked, Change, FileChange, Impact, Mend, Orphan, Plan, PropertyChange, Reason, Replaces, SitePlan, Step,
     Totals, Verb, Way, is_of_tenant, is_on_premises,
@@ -88,6 +89,12 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
             text.push_str(&format!("\n  {}\n", style::red(heading)));
         }
         blocked.into_iter().for_each(|blocked| blocked_text(text, blocked));
+    }
+    if !site.missing.is_empty() {
+        text.push_str(&format!("\n  {}\n", style::yellow("to bring, before machines start")));
+        for line in lines(&site.missing) {
+            text.push_str(&format!("    {line}\n"));
+        }
     }
     if !site.notes.is_empty() && !site.steps.is_empty() {
         text.push_str(&format!("\n  {}\n", style::dim("to know")));
