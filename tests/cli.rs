@@ -59,33 +59,6 @@ fn check_speaks_json() {
 }
 
 #[test]
-fn lock_pins_and_reports() {
-    let estate = changed_estate("lakeside-staging.yaml", "version: \"1.36.3\"", "version: \"1.35.9\"");
-    let path = estate.path().to_str().unwrap();
-    let status = incline(&["--inventories", path, "lock", "status"]);
-    assert_eq!(status.status.code(), Some(1));
-    assert!(stdout(&status).contains("pins no `kubernetes` artifact for Kubernetes 1.35.9"));
-    let artifact = estate.path().join("kubernetes-v1.35.9.raw");
-    std::fs::write(&artifact, "abc").unwrap();
-    succeed(&[
-        "--inventories",
-        path,
-        "lock",
-        "artifact",
-        "kubernetes",
-        "1.35.9",
-        artifact.to_str().unwrap(),
-        "--source",
-        "https://mirror.example/kubernetes.raw",
-    ]);
-    let lock = std::fs::read_to_string(estate.path().join("incline.lock")).unwrap();
-    // FIPS 180-2, appendix C.1: the SHA-512 of "abc".
-    assert!(lock.contains("ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"));
-    let status = stdout(&incline(&["--inventories", path, "lock", "status"]));
-    assert!(!status.contains("no `kubernetes` artifact"), "{status}");
-}
-
-#[test]
 fn completions_and_man_pages_name_every_command() {
     let folder = tempfile::tempdir().unwrap();
     succeed(&["man", folder.path().to_str().unwrap()]);

@@ -11,6 +11,7 @@ mod f5;
 mod fixtures;
 mod hostile;
 mod hosts;
+mod lock;
 mod members;
 mod mistakes;
 mod pages;

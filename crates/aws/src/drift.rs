@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use incline_model::desired::Desired;
 use incline_model::drift::{Finding, SiteDrift, State};
 use incline_model::inventory::aws::{Ignore, matches};
+use incline_model::lock::{Need, Pin};
 use incline_model::observed::{Condition, Observed};
 use incline_model::plan::{SitePlan, Verb};
 use incline_model::site::Aws;
@@ -208,7 +209,15 @@ impl Session {
                 warnings.push(format!("{group} is out of balance: {}", names.join(", ")));
             }
         }
-        let image = site.pins().ami.id.as_str().to_owned();
+        let Pin::Pinned(ami) = &site.pins().ami else {
+            let region = &typed.region;
+            warnings.push(format!(
+                "the machine image for {region} is not pinned: `{}`",
+                Need::Ami(region.clone()).command()
+            ));
+            return Ok((nodes, warnings));
+        };
+        let image = ami.id.as_str().to_owned();
         if let Some(age) = self.image_age(&image, today).await? {
             if age >= OLD_IMAGE_DAYS {
                 warnings.push(format!(

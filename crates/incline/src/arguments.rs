@@ -1,6 +1,8 @@
 //! What can be typed. Doc comments here are the help texts and the man page.
+mod lock;
 mod oversight;
 
+pub(crate) use lock::*;
 pub(crate) use oversight::*;
 
 use crate::hosts::FORKS;
@@ -383,59 +385,6 @@ pub(crate) enum OnF5 {
         /// The partition
         #[arg(long, value_name = "NAME")]
         partition: String,
-    },
-}
-
-/// Pin what nodes boot from
-#[derive(Debug, Args)]
-pub(crate) struct Lock {
-    #[command(subcommand)]
-    pub(crate) what: Pin,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Pin {
-    /// Show what the estate's sites need and whether it is pinned
-    Status,
-    /// Pin a file by the digest of a local copy
-    Artifact {
-        /// `kubernetes` (the sysext image of nodes in AWS), `network` (the pod network's manifest), or what hosts on premises run
-        #[arg(value_parser = clap::builder::PossibleValuesParser::new(
-            [incline_model::lock::SYSEXT, incline_model::lock::CSI_NFS].into_iter().chain(incline_model::lock::HOST_ARTIFACTS),
-        ))]
-        name: String,
-        /// The Kubernetes version that it serves
-        kubernetes: String,
-        /// The local copy
-        file: PathBuf,
-        /// Where it was fetched from
-        #[arg(long)]
-        source: String,
-    },
-    /// Pin a container image of Kubernetes by its manifest's digest
-    Image {
-        /// The image's name as kubeadm lists it, without registry: `kube-apiserver`
-        name: String,
-        /// The tag
-        tag: String,
-        /// The digest: `sha256:…`
-        digest: String,
-        /// The Kubernetes version that it serves
-        #[arg(long)]
-        kubernetes: String,
-        /// Where it was fetched from
-        #[arg(long)]
-        source: String,
-    },
-    /// Pin a region's machine image
-    Ami {
-        /// The region
-        region: String,
-        /// The image's id
-        id: String,
-        /// The Flatcar release that it holds
-        #[arg(long)]
-        release: String,
     },
 }
 

@@ -1,6 +1,7 @@
 //! What a command ends with: an exit code, or a failure with cause and hint.
 use crate::view::count;
 use incline_model::fault::Fault;
+use incline_model::lock::Need;
 use incline_model::scalar::Invalid;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,6 +49,12 @@ pub(crate) enum Failure {
         faults: Vec<Fault>,
         /// The texts of the files, for snippets.
         texts: BTreeMap<String, String>,
+    },
+    /// Sites lack pins in the lock file.
+    #[error("{}", crate::pins::refusal(missing))]
+    NotPinned {
+        /// What is missing, with the sites that need it.
+        missing: BTreeMap<Need, Vec<String>>,
     },
     /// Nothing can be written down, or what was is not to be trusted.
     #[error("nothing was changed without its record in the audit trail")]
@@ -126,6 +133,10 @@ impl Failure {
             }
             Self::Refused { .. } => Some(
                 "make it hold, or except it in the inventory, with who approved it and until when; `incline explain RULE` says more"
+                    .to_owned(),
+            ),
+            Self::NotPinned { .. } => Some(
+                "run these commands, then this one again; `incline lock status` adds the form and the address of each file"
                     .to_owned(),
             ),
             Self::Audit(_) => Some(

@@ -5,7 +5,7 @@ use incline_model::desired::Desired;
 use incline_model::estate::Estate;
 use incline_model::fault::{Fault, did_you_mean};
 use incline_model::inventory::{self, Inventory, Parser};
-use incline_model::lock::{self, Lock};
+use incline_model::lock::{self, Lock, Need};
 use incline_model::site::{Aws, Site};
 use incline_render::Templates;
 use include_dir::{Dir, include_dir};
@@ -33,12 +33,7 @@ pub(crate) struct Source {
 /// Reads and parses all inventories and the lock file.
 pub(crate) fn read(common: &Common) -> Result<Source, Failure> {
     let folder = &common.inventories;
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(Failure::file("read the folder", folder))?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"))
-        .collect();
-    paths.sort();
+    let paths = paths(folder)?;
     if paths.is_empty() {
         return Err(Failure::NoInventories(folder.clone()));
     }
@@ -72,6 +67,52 @@ pub(crate) fn read(common: &Common) -> Result<Source, Failure> {
         return Err(failure(faults, texts));
     }
     Ok(Source { inventories, lock, texts })
+}
+
+/// The inventories' files.
+fn paths(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(Failure::file("read the folder", folder))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"))
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// What the sites of a folder need pinned.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    /// The needs of each site whose inventory can be read.
+    pub(crate) sites: BTreeMap<String, Vec<Need>>,
+    /// The inventories that cannot be read: what their sites need is not known.
+    pub(crate) unread: Vec<PathBuf>,
+}
+
+impl Wanted {
+    /// Reads what can be read: a fault in one inventory holds up no pin of the others.
+    pub(crate) fn read(common: &Common) -> Result<Self, Failure> {
+        let mut wanted = Self::default();
+        if !common.inventories.exists() {
+            return Ok(wanted);
+        }
+        let parser = Parser::default();
+        for path in paths(&common.inventories)? {
+            match parser.parse(&path.display().to_string(), &read_limited(&path)?) {
+                Ok(inventory) => {
+                    let needs = wanted.sites.entry(inventory.content.name().to_string()).or_default();
+                    needs.extend(Need::all(&inventory.content));
+                }
+                Err(_) => wanted.unread.push(path),
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// All needs.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &Need> {
+        self.sites.values().flatten()
+    }
 }
 
 /// Reads a file, but never more than one byte beyond what an inventory may have.

@@ -11,6 +11,7 @@ mod evidence;
 mod hosts;
 mod live;
 mod look;
+mod pins;
 mod planner;
 mod report;
 mod safeguards;

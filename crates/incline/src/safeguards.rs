@@ -98,6 +98,7 @@ fn fault(rule: &Rule, findings: &[&Finding], inventory: &Inventory) -> Fault {
     subjects.truncate(SHOWN);
     let more = if more == 0 { String::new() } else { format!(", and {more} more") };
     let borne = match findings.first().map(|finding| &finding.bearing) {
+        Some(Bearing::NotPinned) => " Not judged: incline.lock pins nothing there.".to_owned(),
         Some(Bearing::Expired { until }) => format!(" Its exception ended on {until}."),
         Some(Bearing::Excepted { reason, approved_by, until }) => {
             format!(" Excepted until {until} by {approved_by}: {reason}.")

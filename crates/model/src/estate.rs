@@ -1,10 +1,10 @@
 //! All sites together: what must hold between them, and the way from inventories to valid sites.
 use crate::fault::{Fault, Path, did_you_mean};
 use crate::inventory::{Content, Inventory, aws, onprem};
-use crate::lock::{AskedBy, Lock, Unpinned};
+use crate::lock::{self, AskedBy, Lock, Need};
 use crate::prelude::*;
 use crate::scalar::{Cidr, Name};
-use crate::site::{Aws, OnPrem, PeerOther, PeerSide, Report, Site, VpnEnd, VpnTunnel, check_aws, check_onprem};
+use crate::site::{Aws, Joined, OnPrem, PeerOther, PeerSide, Report, Site, VpnEnd, VpnTunnel, check_aws, check_onprem};
 
 /// All valid sites, by name.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -13,27 +13,48 @@ pub struct Estate {
 }
 
 impl Estate {
-    /// Validates inventories alone and together, and picks from the lock file what nodes boot from.
+    /// Validates inventories alone and together, and picks from the lock file what nodes boot from. A missing pin is no fault
+    /// of an inventory: each site knows what it lacks ([`Site::lacking`]), and is not applied.
     ///
     /// # Errors
     /// Every fault of every inventory, sorted by file and place.
     pub fn new(inventories: &[Inventory], lock: Option<&Lock>) -> Result<Self, Vec<Fault>> {
-        let (estate, faults) = Self::validate(inventories, Scope::Whole { lock });
+        let empty = Lock::default();
+        let (estate, faults) = Self::validate(inventories, lock.unwrap_or(&empty), Scope::Whole);
         if faults.is_empty() { Ok(estate) } else { Err(faults) }
-    }
-
-    /// Everything that does not hold, but for what a lock file says.
-    pub fn faults(inventories: &[Inventory]) -> Vec<Fault> {
-        Self::validate(inventories, Scope::Unpinned).1
     }
 
     /// What can be told while other inventories of the estate could not be parsed: a site that is not among these may
     /// well be there.
     pub fn faults_of_part(inventories: &[Inventory]) -> Vec<Fault> {
-        Self::validate(inventories, Scope::Part).1
+        Self::validate(inventories, &Lock::default(), Scope::Part).1
     }
 
-    fn validate(inventories: &[Inventory], scope: Scope<'_>) -> (Self, Vec<Fault>) {
+    /// What the lock file does not pin, as faults at the choices that ask for it.
+    pub fn unpinned(inventories: &[Inventory], lock: Option<&Lock>) -> Vec<Fault> {
+        let empty = Lock::default();
+        let mut faults = Vec::new();
+        for inventory in inventories {
+            let mut report = Report::new(inventory);
+            let mut by_choice: BTreeMap<AskedBy, Vec<Need>> = BTreeMap::new();
+            for need in lock.unwrap_or(&empty).lacking(&inventory.content) {
+                by_choice.entry(need.asked_by()).or_default().push(need);
+            }
+            for (choice, lacking) in by_choice {
+                let path = match choice {
+                    AskedBy::Version => Path::root().at("kubernetes").at("version"),
+                    AskedBy::Region => Path::root().at("region"),
+                };
+                let (cause, hint) = lock::fault(&lacking, lock);
+                report.fault(&path, cause, hint);
+            }
+            faults.append(&mut report.faults);
+        }
+        faults.sort();
+        faults
+    }
+
+    fn validate(inventories: &[Inventory], lock: &Lock, scope: Scope) -> (Self, Vec<Fault>) {
         let mut reports: Vec<Report<'_>> = inventories.iter().map(Report::new).collect();
         for (inventory, report) in inventories.iter().zip(&mut reports) {
             match &inventory.content {
@@ -46,27 +67,22 @@ impl Estate {
         overlaps(&all, &mut reports);
         let mut sites = BTreeMap::new();
         for (index, content) in all.iter().enumerate() {
+            let lacking = lock.lacking(content);
             let site = match content {
                 Content::OnPrem(site) => {
-                    let pins = pinned(scope, &mut reports[index], |lock| {
-                        lock.host_pins(&site.kubernetes.version, site.nfs.is_some())
-                    });
+                    let pins = lock.host_pins(&site.kubernetes.version);
                     let tunnels = vpn_tunnels(site, &all, scope, &mut reports[index]);
-                    pins.map(|pins| Site::OnPrem(Box::new(OnPrem::new((**site).clone(), pins, tunnels))))
+                    Site::OnPrem(Box::new(OnPrem::new((**site).clone(), pins, lacking, tunnels)))
                 }
                 Content::Aws(site) => {
                     let peers = peers(site, &all, scope, &mut reports[index]);
                     let ends = vpn_ends(site, &all, scope, &mut reports[index]);
-                    let pins =
-                        pinned(scope, &mut reports[index], |lock| lock.pins(&site.kubernetes.version, &site.region));
-                    pins.map(|pins| {
-                        Site::Aws(Box::new(Aws::new((**site).clone(), pins, peers, ends, pulls(site, &all))))
-                    })
+                    let pins = lock.pins(&site.kubernetes.version, &site.region);
+                    let joined = Joined { peers, vpn_ends: ends, pulls: pulls(site, &all) };
+                    Site::Aws(Box::new(Aws::new((**site).clone(), pins, lacking, joined)))
                 }
             };
-            if let Some(site) = site {
-                sites.insert(site.name().clone(), site);
-            }
+            sites.insert(site.name().clone(), site);
         }
         let mut faults: Vec<Fault> = reports.into_iter().flat_map(|report| report.faults).collect();
         faults.sort();
@@ -87,11 +103,9 @@ impl Estate {
 
 /// How much of the estate is at hand.
 #[derive(Clone, Copy, PartialEq)]
-enum Scope<'a> {
-    /// All inventories, and the lock file if there is one.
-    Whole { lock: Option<&'a Lock> },
-    /// All inventories; what nodes boot from is not asked.
-    Unpinned,
+enum Scope {
+    /// All inventories.
+    Whole,
     /// Some inventories.
     Part,
 }
@@ -205,7 +219,7 @@ fn overlaps(all: &[&Content], reports: &mut [Report<'_>]) {
 }
 
 /// Both sides of every peering that the site takes part in.
-fn peers(site: &aws::AwsSite, all: &[&Content], scope: Scope<'_>, report: &mut Report<'_>) -> Vec<PeerSide> {
+fn peers(site: &aws::AwsSite, all: &[&Content], scope: Scope, report: &mut Report<'_>) -> Vec<PeerSide> {
     let mut sides = Vec::new();
     let others: Vec<&aws::AwsSite> = all
         .iter()
@@ -279,7 +293,7 @@ fn peers(site: &aws::AwsSite, all: &[&Content], scope: Scope<'_>, report: &mut R
 }
 
 /// The on-prem ends of the site's VPN connections.
-fn vpn_ends(site: &aws::AwsSite, all: &[&Content], scope: Scope<'_>, report: &mut Report<'_>) -> Vec<VpnEnd> {
+fn vpn_ends(site: &aws::AwsSite, all: &[&Content], scope: Scope, report: &mut Report<'_>) -> Vec<VpnEnd> {
     let Some(vpn) = &site.vpn else { return Vec::new() };
     let mut ends = Vec::new();
     for (index, connection) in vpn.connections.iter().enumerate() {
@@ -339,12 +353,7 @@ fn vpn_ends(site: &aws::AwsSite, all: &[&Content], scope: Scope<'_>, report: &mu
 }
 
 /// The tunnels from AWS sites that end at the site.
-fn vpn_tunnels(
-    site: &onprem::OnPremSite,
-    all: &[&Content],
-    scope: Scope<'_>,
-    report: &mut Report<'_>,
-) -> Vec<VpnTunnel> {
+fn vpn_tunnels(site: &onprem::OnPremSite, all: &[&Content], scope: Scope, report: &mut Report<'_>) -> Vec<VpnTunnel> {
     let Some(gateway) = &site.network.vpn_gateway else { return Vec::new() };
     let path = Path::root().at("network").at("vpnGateway");
     let mut tunnels = Vec::new();
@@ -409,35 +418,4 @@ fn pulls(site: &aws::AwsSite, all: &[&Content]) -> Vec<String> {
     arns.sort();
     arns.dedup();
     arns
-}
-
-/// What a site runs, as the lock pins it; nothing where the lock is not at hand.
-fn pinned<P>(
-    scope: Scope<'_>,
-    report: &mut Report<'_>,
-    pick: impl FnOnce(&Lock) -> Result<P, Vec<Unpinned>>,
-) -> Option<P> {
-    let Scope::Whole { lock } = scope else { return None };
-    let path = Path::root().at("kubernetes").at("version");
-    let Some(lock) = lock else {
-        report.fault(
-            &path,
-            format!("there is no {} beside the inventories", crate::lock::FILE_NAME),
-            "`incline lock` pins what nodes boot from".to_owned(),
-        );
-        return None;
-    };
-    match pick(lock) {
-        Ok(pins) => Some(pins),
-        Err(missing) => {
-            for unpinned in missing {
-                let at = match unpinned.asked_by {
-                    AskedBy::Version => path.clone(),
-                    AskedBy::Region => Path::root().at("region"),
-                };
-                report.fault(&at, unpinned.cause, unpinned.hint);
-            }
-            None
-        }
-    }
 }

@@ -50,10 +50,11 @@ impl Content {
 }
 
 /// The version of the inventory's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum FormatVersion {
     /// The first format.
+    #[default]
     #[serde(rename = "v1")]
     V1,
 }

@@ -2,7 +2,16 @@
 //!
 //! The lock stands beside the inventories, is written by `incline lock`, reviewed and committed. Nothing is ever
 //! fetched by name or version alone.
-use crate::fault::{Fault, did_you_mean};
+mod known;
+mod need;
+mod pin;
+
+pub use known::{ARTIFACTS, Form, HEAD, IMAGES, Known, KnownImage, Users, artifact, image};
+pub(crate) use need::fault;
+pub use need::{AskedBy, Need, in_words};
+pub use pin::{NOT_PINNED, Pin};
+
+use crate::fault::Fault;
 use crate::prelude::*;
 use crate::scalar::{AmiId, Digest512, ImageDigest, Line, Name, Region, Url, Version};
 use crate::{inventory, shape, yaml};
@@ -12,8 +21,14 @@ use serde::{Deserialize, Serialize};
 /// The file's name, beside the inventories.
 pub const FILE_NAME: &str = "incline.lock";
 
+/// The sysext image of Kubernetes, which nodes in AWS boot from.
+const SYSEXT: &str = "kubernetes";
+
+/// The manifest of the pod network.
+const NETWORK: &str = "network";
+
 /// The lock file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Lock {
     /// The version of this file's format: `v1`.
@@ -31,7 +46,7 @@ pub struct Lock {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Artifact {
     /// What it is: `network` (the manifest of the pod network); for sites in AWS `kubernetes` (a sysext image of kubelet,
-    /// kubeadm, kubectl and CNI plugins); for hosts on premises one of [`HOST_ARTIFACTS`], or [`CSI_NFS`].
+    /// kubeadm, kubectl and CNI plugins); for hosts on premises the others of [`ARTIFACTS`].
     pub name: Name,
     /// The Kubernetes version that it serves.
     pub kubernetes: Version,
@@ -78,70 +93,39 @@ pub struct Ami {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pins {
     /// The sysext image of Kubernetes.
-    pub kubernetes: Artifact,
+    pub kubernetes: Pin<Artifact>,
     /// The pod network's manifest.
-    pub network: Artifact,
-    /// The images of Kubernetes itself, sorted by name.
-    pub images: Vec<Image>,
+    pub network: Pin<Artifact>,
+    /// The images of Kubernetes itself, by name.
+    pub images: Images,
     /// The machine image.
-    pub ami: Ami,
+    pub ami: Pin<Ami>,
 }
 
 /// What the hosts of one on-prem site run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostPins {
-    /// The files that hosts fetch, by name: all of [`HOST_ARTIFACTS`], and [`CSI_NFS`] where there is NFS.
-    pub artifacts: BTreeMap<String, Artifact>,
-    /// The images of Kubernetes itself, sorted by name.
-    pub images: Vec<Image>,
+    /// The files that hosts fetch, by name.
+    pub artifacts: BTreeMap<&'static str, Pin<Artifact>>,
+    /// The images of Kubernetes itself, by name.
+    pub images: Images,
 }
 
-/// Something that a site needs and the lock does not pin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unpinned {
-    /// Which choice of the site asks for it.
-    pub asked_by: AskedBy,
-    /// What is not pinned.
-    pub cause: String,
-    /// How to pin it.
-    pub hint: Option<String>,
+/// The images of Kubernetes itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images(BTreeMap<&'static str, Pin<Image>>);
+
+impl Images {
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Pin<Image>)> {
+        self.0.iter().map(|(name, image)| (*name, image))
+    }
+
+    /// The tag of one of them.
+    pub fn tag(&self, name: &str) -> Pin<&Line> {
+        self.0.get(name).map_or(Pin::Missing, |image| image.map(|image| &image.tag))
+    }
 }
-
-/// The choice of a site that decides what it boots from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AskedBy {
-    /// Its Kubernetes version.
-    Version,
-    /// Its region.
-    Region,
-}
-
-/// The name of the sysext image of Kubernetes, which nodes in AWS boot from.
-pub const SYSEXT: &str = "kubernetes";
-
-/// The images that kubeadm needs, which a lock must pin for every version that a site runs.
-pub const IMAGES: [&str; 7] =
-    ["coredns", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "pause"];
-
-/// The manifest of the driver of NFS volumes, which a site with NFS needs besides.
-pub const CSI_NFS: &str = "csi-nfs";
-
-/// The files that hosts on premises fetch, which a lock must pin for every version that a site runs: single programs, the
-/// archives `cni-plugins` (unpacked into `/opt/cni/bin`) and `containerd` (unpacked into `/opt/incline`), and the manifest
-/// `network`.
-pub const HOST_ARTIFACTS: [&str; 11] = [
-    "age",
-    "cni-plugins",
-    "containerd",
-    "crictl",
-    "etcdctl",
-    "etcdutl",
-    "kubeadm",
-    "kubectl",
-    "kubelet",
-    "network",
-    "runc",
-];
 
 impl Lock {
     /// Parses a lock file.
@@ -216,94 +200,41 @@ impl Lock {
     }
 
     /// Picks what a site of this version in this region boots from.
-    ///
-    /// # Errors
-    /// Everything that is not pinned.
-    pub fn pins(&self, version: &Version, region: &Region) -> Result<Pins, Vec<Unpinned>> {
-        let mut missing = Vec::new();
-        let kubernetes = self.artifact(SYSEXT, version, &mut missing);
-        let network = self.artifact("network", version, &mut missing);
-        let images = self.kubernetes_images(version, &mut missing);
-        let ami = self.amis.iter().find(|ami| ami.region == *region).cloned();
-        if ami.is_none() {
-            missing.push(Unpinned {
-                asked_by: AskedBy::Region,
-                cause: format!("{FILE_NAME} pins no machine image for {region}"),
-                hint: Some(format!("`incline lock ami {region} ID --release RELEASE` pins one")),
-            });
-        }
-        match (kubernetes, network, ami) {
-            (Some(kubernetes), Some(network), Some(ami)) if missing.is_empty() => {
-                Ok(Pins { kubernetes, network, images, ami })
-            }
-            _ => Err(missing),
+    pub fn pins(&self, version: &Version, region: &Region) -> Pins {
+        Pins {
+            kubernetes: self.artifact(SYSEXT, version).cloned().into(),
+            network: self.artifact(NETWORK, version).cloned().into(),
+            images: self.images(version),
+            ami: self.ami(region).cloned().into(),
         }
     }
 
-    /// Picks what the hosts of an on-prem site of this version run, with NFS or without.
-    ///
-    /// # Errors
-    /// Everything that is not pinned.
-    pub fn host_pins(&self, version: &Version, nfs: bool) -> Result<HostPins, Vec<Unpinned>> {
-        let mut missing = Vec::new();
-        let names = || HOST_ARTIFACTS.into_iter().chain(nfs.then_some(CSI_NFS));
-        let without: Vec<&str> = names().filter(|name| self.pinned(name, version).is_none()).collect();
-        if !without.is_empty() {
-            missing.push(Unpinned {
-                asked_by: AskedBy::Version,
-                cause: format!(
-                    "{FILE_NAME} does not pin what hosts run of Kubernetes {version}: {}",
-                    without.join(", ")
-                ),
-                hint: Some(format!("`incline lock artifact NAME {version} FILE --source URL` pins each")),
-            });
+    /// Picks what the hosts of an on-prem site of this version run.
+    pub fn host_pins(&self, version: &Version) -> HostPins {
+        let names = ARTIFACTS.iter().filter(|known| known.users != Users::Aws).map(|known| known.name);
+        HostPins {
+            artifacts: names.map(|name| (name, self.artifact(name, version).cloned().into())).collect(),
+            images: self.images(version),
         }
-        let images = self.kubernetes_images(version, &mut missing);
-        let artifacts =
-            names().filter_map(|name| Some((name.to_owned(), self.pinned(name, version)?.clone()))).collect();
-        if missing.is_empty() { Ok(HostPins { artifacts, images }) } else { Err(missing) }
     }
 
-    fn pinned(&self, name: &str, version: &Version) -> Option<&Artifact> {
+    /// The artifact of that name for a version of Kubernetes.
+    pub fn artifact(&self, name: &str, version: &Version) -> Option<&Artifact> {
         self.artifacts.iter().find(|artifact| artifact.name.as_str() == name && artifact.kubernetes == *version)
     }
 
-    fn artifact(&self, name: &str, version: &Version, missing: &mut Vec<Unpinned>) -> Option<Artifact> {
-        let found = self.pinned(name, version);
-        if found.is_none() {
-            let named = self.artifacts.iter().filter(|artifact| artifact.name.as_str() == name);
-            let versions: Vec<&str> = named.map(|artifact| artifact.kubernetes.as_str()).collect();
-            let near = did_you_mean(version.as_str(), versions);
-            missing.push(Unpinned {
-                asked_by: AskedBy::Version,
-                cause: format!("{FILE_NAME} pins no `{name}` artifact for Kubernetes {version}"),
-                hint: Some(
-                    near.unwrap_or_else(|| {
-                        format!("`incline lock artifact {name} {version} FILE --source URL` pins one")
-                    }),
-                ),
-            });
-        }
-        found.cloned()
+    /// The image of that name for a version of Kubernetes.
+    pub fn image(&self, name: &str, version: &Version) -> Option<&Image> {
+        self.images.iter().find(|image| image.name.as_str() == name && image.kubernetes == *version)
     }
 
-    fn kubernetes_images(&self, version: &Version, missing: &mut Vec<Unpinned>) -> Vec<Image> {
-        let image =
-            |name: &str| self.images.iter().find(|image| image.name.as_str() == name && image.kubernetes == *version);
-        let without: Vec<&str> = IMAGES.into_iter().filter(|name| image(name).is_none()).collect();
-        if !without.is_empty() {
-            missing.push(Unpinned {
-                asked_by: AskedBy::Version,
-                cause: format!(
-                    "{FILE_NAME} does not pin these images for Kubernetes {version}: {}",
-                    without.join(", ")
-                ),
-                hint: Some(
-                    "`kubeadm config images list` names the tags; `incline lock image` pins their digests".to_owned(),
-                ),
-            });
-        }
-        IMAGES.iter().filter_map(|name| image(name).cloned()).collect()
+    /// The machine image of a region.
+    pub fn ami(&self, region: &Region) -> Option<&Ami> {
+        self.amis.iter().find(|ami| ami.region == *region)
+    }
+
+    fn images(&self, version: &Version) -> Images {
+        Images(IMAGES.iter().map(|known| (known.name, self.image(known.name, version).cloned().into())).collect())
     }
 }
 

@@ -5,10 +5,11 @@ mod onprem;
 
 pub use aws::{Aws, Member, PeerOther, PeerSide, VpnEnd, ZoneSubnets};
 pub use onprem::{OnPrem, VpnTunnel};
-pub(crate) use {aws::check as check_aws, onprem::check as check_onprem};
+pub(crate) use {aws::Joined, aws::check as check_aws, onprem::check as check_onprem};
 
 use crate::fault::{Fault, Path, did_you_mean};
 use crate::inventory::{Approvals, Inventory, Safeguards};
+use crate::lock::Need;
 use crate::prelude::*;
 use crate::scalar::{Cidr, Name};
 
@@ -27,6 +28,14 @@ impl Site {
         match self {
             Self::Aws(site) => &site.typed().name,
             Self::OnPrem(site) => &site.typed().name,
+        }
+    }
+
+    /// What it boots from and the lock file does not pin. While there is any, the site is not applied.
+    pub fn lacking(&self) -> &[Need] {
+        match self {
+            Self::Aws(site) => site.lacking(),
+            Self::OnPrem(site) => site.lacking(),
         }
     }
 

@@ -7,7 +7,7 @@ use incline_model::inventory::aws::{
     Balancer, BreakGlass, DeadPeer, Exposure, FlowLogInterval, HealthProtocol, ListenerProtocol, Pool, Routing,
     TlsPolicy, Traffic, TunnelStart, UpdateBy,
 };
-use incline_model::lock;
+use incline_model::lock::{self, Pin};
 use incline_model::region;
 use incline_model::scalar::Zone;
 use incline_model::site::{Aws, Member, PeerOther};
@@ -226,7 +226,7 @@ pub(crate) fn registry(site: &Aws) -> Value {
     let rule = |priority: u8, description: &str, selection: Value| json!({ "rulePriority": priority, "description": description, "selection": selection, "action": { "type": "expire" } });
     let mut repositories: Vec<Value> = lock::IMAGES
         .iter()
-        .map(|image| {
+        .map(|lock::KnownImage { name: image, .. }| {
             let name = format!("{}/kubernetes/{image}", site.typed().name);
             json!({ "id": logical_id(&format!("kubernetes-{image}")), "name": name, "lifecycle": null, "pullAccounts": [] })
         })
@@ -377,17 +377,18 @@ pub(crate) fn pool(site: &Aws, pool: &Pool) -> Value {
 pub(crate) fn fetched(site: &Aws) -> Vec<Fetched> {
     let (pins, bucket, mirror) = (site.pins(), bucket(site, "artifacts"), mirror_registry(site));
     let (registry, below) = mirror.split_once('/').unwrap_or((mirror.as_str(), ""));
-    let artifacts = [&pins.kubernetes, &pins.network].into_iter().map(|artifact| Fetched {
+    // What is not pinned cannot be looked for; nothing is applied before it is.
+    let artifacts = [&pins.kubernetes, &pins.network].into_iter().filter_map(Pin::pinned).map(|artifact| Fetched {
         name: artifact.file.to_string(),
         source: artifact.source.to_string(),
         at: Origin::Object { bucket: bucket.clone(), key: mirror_key(artifact), size: artifact.size },
     });
-    let images = pins.images.iter().map(|image| Fetched {
-        name: image.name.to_string(),
+    let images = pins.images.iter().filter_map(|(name, image)| Some((name, image.pinned()?))).map(|(name, image)| Fetched {
+        name: name.to_owned(),
         source: image.source.to_string(),
         at: Origin::Image {
             registry: registry.to_owned(),
-            repository: format!("{below}/{}", image.name),
+            repository: format!("{below}/{name}"),
             tag: image.tag.to_string(),
             digest: image.digest.to_string(),
         },
@@ -397,25 +398,22 @@ pub(crate) fn fetched(site: &Aws) -> Vec<Fetched> {
 
 /// An artifact's key in the site's bucket.
 fn mirror_key(artifact: &lock::Artifact) -> String {
-    format!("mirror/{}/{}", artifact.sha512, artifact.file)
+    format!("mirror/{}/{}", artifact.sha512.as_str(), artifact.file)
 }
 
 /// What every node's manifest sees; `pulled` names those of Kubernetes' own images that it pulls before it joins.
 fn node(site: &Aws, stack: &str, pulled: &[&str], environment: Value) -> Value {
     let typed = site.typed();
     let pins = site.pins();
-    let image =
-        |name: &str| pins.images.iter().find(|image| image.name.as_str() == name).map(|image| image.tag.clone());
-    let artifact = |artifact: &lock::Artifact| {
+    let artifact = |artifact: &Pin<lock::Artifact>| {
         let bucket = bucket(site, "artifacts");
-        json!({ "file": artifact.file, "sha512": artifact.sha512, "url": format!("s3://{bucket}/{}", mirror_key(artifact)) })
+        let url = artifact.map(|it| format!("s3://{bucket}/{}", mirror_key(it)));
+        json!({ "file": artifact.map(|it| &it.file), "sha512": artifact.map(|it| &it.sha512), "url": url })
     };
-    let images: Vec<Value> = pins
-        .images
-        .iter()
-        .filter(|image| pulled.contains(&image.name.as_str()))
-        .map(|image| json!({ "name": image.name, "tag": image.tag, "digest": image.digest }))
-        .collect();
+    let images = pins.images.iter().filter(|(name, _)| pulled.contains(name)).map(
+        |(name, image)| json!({ "name": name, "tag": image.map(|it| &it.tag), "digest": image.map(|it| &it.digest) }),
+    );
+    let images: Vec<Value> = images.collect();
     let registries: BTreeSet<String> = site
         .pulls()
         .iter()
@@ -436,8 +434,8 @@ fn node(site: &Aws, stack: &str, pulled: &[&str], environment: Value) -> Value {
     }
     json!({
         "aws": true, "etcdDisk": false, "dedicated": true, "patched": true, "labels": "", "taintsFlag": "", "bin": "/usr/bin", "site": typed.name, "registry": registry, "registries": registries, "images": images,
-        "pause": format!("{registry}/pause:{}", image("pause").map_or(String::new(), |tag| tag.to_string())),
-        "coredns": image("coredns"), "etcd": image("etcd"),
+        "pause": format!("{registry}/pause:{}", pins.images.tag("pause")),
+        "coredns": pins.images.tag("coredns"), "etcd": pins.images.tag("etcd"),
         "pins": { "kubernetes": artifact(&pins.kubernetes), "network": artifact(&pins.network) },
         "version": typed.kubernetes.version, "podCidr": typed.kubernetes.pod_cidr, "serviceCidr": typed.kubernetes.service_cidr,
         "api": format!("api.{}", typed.domain),
@@ -455,7 +453,7 @@ pub(crate) fn control_plane_node(site: &Aws, member: &Member, stack: &str) -> Va
         "API": format!("api.{}", typed.domain), "BACKUP_BUCKET": bucket(site, "backup"),
     });
     with(
-        node(site, stack, &lock::IMAGES, environment),
+        node(site, stack, &lock::IMAGES.map(|image| image.name), environment),
         json!({
             "address": member.address, "node": name(&member.zone), "controlPlane": true,
             "snapshotMinutes": typed.control_plane.snapshots.every_minutes,

@@ -166,20 +166,23 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates, api: ApiBy) 
         .artifacts
         .iter()
         .map(|(name, artifact)| {
-            let url = format!("{mirror}/{}", artifact.file);
-            (identifier(name), json!({ "url": url, "digest": artifact.sha512, "file": artifact.file }))
+            let url = artifact.map(|it| format!("{mirror}/{}", it.file));
+            let (file, digest) = (artifact.map(|it| &it.file), artifact.map(|it| &it.sha512));
+            (identifier(name), json!({ "url": url, "digest": digest, "file": file }))
         })
         .collect();
     let images: Vec<Value> = pins
         .images
         .iter()
         // What only the control plane runs.
-        .filter(|image| {
-            has(host, Role::ControlPlane) || matches!(image.name.as_str(), "coredns" | "kube-proxy" | "pause")
+        .filter(|(name, _)| has(host, Role::ControlPlane) || matches!(*name, "coredns" | "kube-proxy" | "pause"))
+        .map(|(name, image)| {
+            // Without a pin there is no tag, and a name without one is a name, too.
+            let tag = image.pinned().map_or_else(String::new, |it| format!(":{}", it.tag));
+            json!({ "name": format!("{registry}/{name}{tag}"), "digest": image.map(|it| &it.digest) })
         })
-        .map(|image| json!({ "name": format!("{registry}/{}:{}", image.name, image.tag), "digest": image.digest }))
         .collect();
-    let tag = |name: &str| pins.images.iter().find(|image| image.name.as_str() == name).map(|image| &image.tag);
+    let tag = |name: &str| pins.images.tag(name);
     // It drains itself where it is alone.
     let drained_by: Vec<&str> = {
         let mut all: Vec<&str> = site.control_plane().map(|other| other.name.as_str()).collect();
@@ -218,7 +221,7 @@ fn facts(site: &OnPrem, host: &onprem::Host, templates: &Templates, api: ApiBy) 
         "registry": registry, "registryAuthority": authority, "registryServer": format!("{scheme}://{authority}"),
         "images": images, "pins": artifacts,
         "coredns": tag("coredns"), "etcd": tag("etcd"),
-        "pause": format!("{registry}/pause:{}", tag("pause").map_or(String::new(), ToString::to_string)),
+        "pause": format!("{registry}/pause:{}", tag("pause")),
     }))
 }
 

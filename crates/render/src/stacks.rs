@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 /// # Errors
 /// A template that cannot be rendered, or something larger than AWS takes.
 pub fn render(site: &Aws, estate: &Estate, templates: &Templates) -> Result<Desired, Error> {
-    let mut sources = BTreeMap::from([("AmiId".to_owned(), Parameter::Value(site.pins().ami.id.as_str().to_owned()))]);
+    let ami = site.pins().ami.map(|ami| &ami.id).to_string();
+    let mut sources = BTreeMap::from([("AmiId".to_owned(), Parameter::Value(ami))]);
     for zone in &site.typed().zones {
         sources.insert(format!("Zone{}", context::zone_id(zone)), Parameter::Value(zone.to_string()));
     }

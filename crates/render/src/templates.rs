@@ -2,6 +2,7 @@
 use crate::Error;
 use crate::prelude::*;
 use incline_model::hex;
+use incline_model::lock::NOT_PINNED;
 use incline_model::quote::{is_word, shell};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -100,7 +101,7 @@ fn format_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) 
     let text = value.to_string();
     let written = if kind == "shell" {
         out.write_str(&shell(&text))
-    } else if is_word(&text) {
+    } else if is_word(&text) || text == NOT_PINNED {
         out.write_str(&text)
     } else {
         return Err(minijinja::Error::new(

@@ -31,6 +31,8 @@ pub struct Finding {
 pub enum Bearing {
     /// Nobody excepted it.
     Open,
+    /// Not judged: it is about a value that the lock file does not pin.
+    NotPinned,
     /// It was excepted, until a day that is over.
     Expired {
         /// That day.
@@ -58,9 +60,14 @@ impl Finding {
         matches!(self.bearing, Bearing::Excepted { .. })
     }
 
-    /// Whether it holds its site back.
+    /// Whether it is about a value that the lock file does not pin.
+    pub fn is_unpinned(&self) -> bool {
+        self.bearing == Bearing::NotPinned
+    }
+
+    /// Whether it holds its site back. A missing pin does that by itself, and only from being applied.
     pub fn refuses(&self) -> bool {
-        self.severity == Severity::High && !self.is_excepted()
+        self.severity == Severity::High && !self.is_excepted() && !self.is_unpinned()
     }
 }
 
@@ -113,6 +120,7 @@ pub fn assess(
             }
             for path in verdict.broken {
                 let subject = subject(&document.target, &path);
+                let open = if document.is_unpinned(&path) { Bearing::NotPinned } else { Bearing::Open };
                 let of_rule = safeguards.exceptions.iter().enumerate().filter(|(_, exception)| {
                     exception.rule.as_str() == rule.id
                         && exception.scope.as_ref().is_none_or(|scope| matches(scope.as_str(), &subject))
@@ -126,7 +134,7 @@ pub fn assess(
                     severity: rule.severity,
                     target: document.target.clone(),
                     path,
-                    bearing: exception.map_or(Bearing::Open, |(_, exception)| bearing(exception, today)),
+                    bearing: exception.map_or(open, |(_, exception)| bearing(exception, today)),
                 });
             }
         }

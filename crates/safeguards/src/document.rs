@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use incline_host::Host;
 use incline_model::desired::{Artifact, Desired, Stage};
+use incline_model::lock::NOT_PINNED;
 use incline_model::site::{Aws, OnPrem};
 use incline_model::tenant::Tenant;
 use serde::Serialize;
@@ -35,6 +36,11 @@ impl Document {
             },
             _ => self.target.clone(),
         }
+    }
+
+    /// Whether a place in it holds a value that the lock file does not pin.
+    pub(crate) fn is_unpinned(&self, path: &str) -> bool {
+        self.value.pointer(&format!("/{path}")).and_then(Value::as_str) == Some(NOT_PINNED)
     }
 }
 

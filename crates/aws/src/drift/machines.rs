@@ -5,6 +5,7 @@ use super::{Gathered, OLD_IMAGE_DAYS, compare};
 use crate::error::Error;
 use crate::nodes::EC2;
 use crate::session::Session;
+use incline_model::lock::Pin;
 use incline_model::site::Aws;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -26,7 +27,9 @@ impl Session {
 
     /// The machine image that the site boots from: whether it is there, and how old it is.
     pub(crate) async fn image(&self, site: &Aws, applied: &Applied, today: &str, gathered: &mut Gathered) {
-        let image = site.pins().ami.id.as_str();
+        // Without a pin there is no image to look for; the plan shows that the site lacks one.
+        let Pin::Pinned(ami) = &site.pins().ami else { return };
+        let image = ami.id.as_str();
         let template = applied
             .of("AWS::EC2::LaunchTemplate")
             .into_iter()

@@ -5,6 +5,7 @@ use crate::ask::{Answer, Answers, Asks, Topic};
 use crate::prelude::*;
 use crate::secret::Secrets;
 use crate::words::Word;
+use incline_model::lock::{NOT_PINNED, Pin};
 use serde::{Deserialize, Serialize};
 
 /// Images by name, asked once for all: `NAME DIGEST`.
@@ -40,7 +41,7 @@ pub struct Image {
     /// Its full name: `mirror.example/kube-apiserver:v1.36.3`.
     pub name: Word,
     /// Its manifest's digest: `sha256:…`.
-    pub digest: Word,
+    pub digest: Pin<Word>,
     /// An archive (OCI or docker) on the machine that runs incline; without it, the host pulls the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,
@@ -61,18 +62,27 @@ impl Kind for Image {
 
     fn judge(&self, seen: &Answers, _: &Secrets) -> Judgement {
         let mut difference = Difference::default();
+        let Pin::Pinned(digest) = &self.digest else {
+            // Without a pin there is no tag to look for.
+            difference.missing = true;
+            difference.add("digest", None, Some(NOT_PINNED.into()));
+            return difference.judged();
+        };
         // containerd may be an item of the same stage.
         match known!(seen.get_if_there(&IMAGES, &[self.name.as_str()])).filter(|answer| answer.is_yes()) {
-            Some(answer) => difference.compare("digest", answer.text(), self.digest.as_str()),
+            Some(answer) => difference.compare("digest", answer.text(), digest.as_str()),
             None => {
                 difference.missing = true;
-                difference.add("digest", None, Some(self.digest.as_str().into()));
+                difference.add("digest", None, Some(digest.as_str().into()));
             }
         }
         difference.judged()
     }
 
     fn act(&self, _: &Difference, act: &mut Act<'_>) {
+        let Pin::Pinned(digest) = &self.digest else {
+            return act.call("fail", &[&format!("{} is not pinned", self.name)]);
+        };
         match &self.archive {
             Some(archive) => match act.local.get(archive) {
                 Some(bytes) => {
@@ -85,7 +95,7 @@ impl Kind for Image {
                 // By digest, so that it is the pinned one or none; then under its name.
                 act.script(
                     "run ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d \"$1@$2\"\nrun ctr -n k8s.io images tag --force \"$1@$2\" \"$1\"",
-                    &[self.name.as_str(), self.digest.as_str()],
+                    &[self.name.as_str(), digest.as_str()],
                 );
             }
         }

@@ -7,7 +7,7 @@ use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Live};
 use crate::planner::{Against, Planner, Purpose, api_of, digests, table, take_in};
-use crate::{estate, safeguards, view};
+use crate::{estate, pins, safeguards, view};
 use incline_aws::{Journal, Mode};
 use incline_model::desired::Parameter;
 use incline_model::inventory::aws::matches;
@@ -32,6 +32,7 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         None => options.sites.clone(),
     };
     let sites = live::chosen(&estate, &names)?;
+    pins::required(estate::select(&estate, &names)?)?;
     safeguards::gate(&source, &estate, &templates, &names)?;
     let mut live = Live::open(&estate, &templates, &sites.aws, Journal::new(Mode::Act)).await?;
     let api = match saved_plan {

@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use incline_host::Sighting;
 use incline_model::drift::{SiteDrift, State};
 use incline_model::fetch::{Missing, Origin, sign_in};
+use incline_model::lock::{FILE_NAME, NOT_PINNED, in_words};
 use incline_model::plan::is_of_tenant;
 use incline_model::site::{Aws, OnPrem, Site};
 use incline_render::{ApiBy, Templates};
@@ -70,7 +71,8 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
                 Site::OnPrem(onprem) => on_premises(templates, onprem, options.forks.forks).await,
             };
             let failed = |failure: Failure| vec![Tried::fails("the site", view::failure::line(&failure), None)];
-            Findings { of: site.name().to_string(), place: place(site), tried: tried.unwrap_or_else(failed) }
+            let tried = std::iter::once(pinned(site)).chain(tried.unwrap_or_else(failed)).collect();
+            Findings { of: site.name().to_string(), place: place(site), tried }
         }
     });
     let mut found: Vec<Findings> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
@@ -98,6 +100,19 @@ fn this_machine(common: &Common, sites: usize) -> Findings {
         Err(failure) => Tried::fails("audit trail", failure.to_string(), failure.hint()),
     });
     Findings { of: "this machine".to_owned(), place: incline_audit::Person::here().to_string(), tried }
+}
+
+/// Whether all is pinned that the site boots from.
+fn pinned(site: &Site) -> Tried {
+    let what = "pins";
+    match site.lacking() {
+        [] => Tried::works(what, format!("{FILE_NAME} pins all that it boots from")),
+        lacking => Tried::fails(
+            what,
+            format!("{NOT_PINNED}: {}", in_words(lacking)),
+            Some("`incline lock status` lists the command for each; the site cannot be applied before".to_owned()),
+        ),
+    }
 }
 
 /// Signs in, and asks all that drift asks: what is refused is told by request.

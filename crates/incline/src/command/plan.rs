@@ -5,7 +5,7 @@ use crate::error::{Exit, Failure};
 use crate::hosts::{Doing, OnPremises, desired};
 use crate::live::{self, Chosen, Live};
 use crate::planner::{Against, Planner, Purpose, digests, table, take_in};
-use crate::{estate, safeguards, view};
+use crate::{estate, pins, safeguards, view};
 use incline_aws::{Journal, Mode};
 use incline_model::plan::is_on_premises;
 use std::collections::BTreeMap;
@@ -20,6 +20,11 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let sites = live::chosen(&estate, &options.sites)?;
     if let Some(folder) = &options.against {
         against(folder, &sites, &options.sites)?;
+    }
+    let asks = !options.offline && options.against.is_none();
+    // What is saved, or made in AWS, is there to be applied.
+    if asks && (options.out.is_some() || options.change_sets) {
+        pins::required(estate::select(&estate, &options.sites)?)?;
     }
     safeguards::gate(&source, &estate, &templates, &options.sites)?;
     let plan_against = |against: Against<'_>, gone: bool| {
@@ -36,7 +41,6 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         }
         .plan(&sites.aws, gone)
     };
-    let asks = !options.offline && options.against.is_none();
     let doing = if asks { Doing::Work("plan") } else { Doing::Nothing };
     let api = options.bootstrap.api();
     let wish = |site: &_| desired(site, &templates, api);
@@ -69,6 +73,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if options.against.is_none() {
         take_in(&mut plan, &onprem, api, &templates, &digests, &lock);
     }
+    pins::note(&mut plan, &estate);
     if let Some(path) = &options.out {
         std::fs::write(path, view::json(&plan)?).map_err(Failure::file("write", path))?;
     }

@@ -1,7 +1,7 @@
 //! `incline render`
 use crate::arguments::{Common, Render};
 use crate::error::{Exit, Failure};
-use crate::{estate, hosts, view};
+use crate::{estate, hosts, pins, view};
 use incline_model::desired::{Desired, INLINE_TEMPLATE_BYTES, Stack};
 use incline_model::site::{OnPrem, Site};
 use incline_render::{ApiBy, render_tenants};
@@ -12,7 +12,9 @@ pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
     let estate = estate::read(common)?.validate()?;
     let templates = estate::templates(common)?;
     let (mut stacks, mut large, mut nodes, mut hosts_written) = (0, 0, 0, 0);
-    for site in estate::select(&estate, &options.sites)? {
+    let sites = estate::select(&estate, &options.sites)?;
+    let lacking = pins::counted(sites.iter().copied());
+    for site in sites {
         let site = match site {
             Site::Aws(site) => site,
             Site::OnPrem(site) => {
@@ -34,6 +36,9 @@ pub(crate) fn run(common: &Common, options: &Render) -> Result<Exit, Failure> {
         "{stacks} templates ({large} over {INLINE_TEMPLATE_BYTES} bytes, which go through S3), {nodes} node configurations and what {hosts_written} hosts must have written into {}\n",
         options.out.display()
     ))?;
+    if let Some(lacking) = lacking {
+        view::say(&format!("{lacking}.\n"))?;
+    }
     Ok(Exit::Done)
 }
 

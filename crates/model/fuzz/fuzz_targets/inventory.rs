@@ -13,7 +13,7 @@ static PARSER: LazyLock<Parser> = LazyLock::new(Parser::default);
 
 fuzz_target!(|bytes: &[u8]| {
     let faults = match PARSER.parse("fuzz.yaml", bytes) {
-        Ok(inventory) => Estate::faults(&[inventory]),
+        Ok(inventory) => Estate::new(&[inventory], None).err().unwrap_or_default(),
         Err(faults) => faults,
     };
     for fault in faults {

@@ -4,7 +4,7 @@ mod check;
 pub(crate) use check::check;
 
 use crate::inventory::aws::{AwsSite, Egress, Pool};
-use crate::lock::Pins;
+use crate::lock::{Need, Pins};
 use crate::prelude::*;
 use crate::scalar::{Address, Cidr, Name, Zone};
 
@@ -13,9 +13,16 @@ use crate::scalar::{Address, Cidr, Name, Zone};
 pub struct Aws {
     typed: AwsSite,
     pins: Pins,
-    peers: Vec<PeerSide>,
-    vpn_ends: Vec<VpnEnd>,
-    pulls: Vec<String>,
+    lacking: Vec<Need>,
+    joined: Joined,
+}
+
+/// What other sites of the estate add to a site.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Joined {
+    pub(crate) peers: Vec<PeerSide>,
+    pub(crate) vpn_ends: Vec<VpnEnd>,
+    pub(crate) pulls: Vec<String>,
 }
 
 /// A machine of the control plane.
@@ -94,14 +101,8 @@ fn reserved_control_plane_address(subnet: &Cidr) -> Address {
 }
 
 impl Aws {
-    pub(crate) fn new(
-        typed: AwsSite,
-        pins: Pins,
-        peers: Vec<PeerSide>,
-        vpn_ends: Vec<VpnEnd>,
-        pulls: Vec<String>,
-    ) -> Self {
-        Self { typed, pins, peers, vpn_ends, pulls }
+    pub(crate) fn new(typed: AwsSite, pins: Pins, lacking: Vec<Need>, joined: Joined) -> Self {
+        Self { typed, pins, lacking, joined }
     }
 
     /// What was typed, all of it valid.
@@ -114,19 +115,24 @@ impl Aws {
         &self.pins
     }
 
+    /// What it boots from and the lock file does not pin.
+    pub fn lacking(&self) -> &[Need] {
+        &self.lacking
+    }
+
     /// The site's peerings, those that it asked for and those that it was asked for.
     pub fn peers(&self) -> &[PeerSide] {
-        &self.peers
+        &self.joined.peers
     }
 
     /// The on-prem ends of the site's VPN connections, in the order of the connections.
     pub fn vpn_ends(&self) -> &[VpnEnd] {
-        &self.vpn_ends
+        &self.joined.vpn_ends
     }
 
     /// ARNs of the repositories, the site's own and other sites' that let its account pull, which its nodes may pull from.
     pub fn pulls(&self) -> &[String] {
-        &self.pulls
+        &self.joined.pulls
     }
 
     /// The control plane's machines, one a zone.

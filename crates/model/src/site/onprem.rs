@@ -4,7 +4,7 @@ use crate::fault::Path;
 use crate::inventory::SecretSource;
 use crate::inventory::aws::{Negotiation, Routing};
 use crate::inventory::onprem::{DiskPurpose, Host, OnPremSite, Role, VirtualServerMode};
-use crate::lock::HostPins;
+use crate::lock::{HostPins, Need};
 use crate::prelude::*;
 use crate::scalar::{Address, Cidr, Name};
 
@@ -13,6 +13,7 @@ use crate::scalar::{Address, Cidr, Name};
 pub struct OnPrem {
     typed: OnPremSite,
     pins: HostPins,
+    lacking: Vec<Need>,
     tunnels: Vec<VpnTunnel>,
 }
 
@@ -40,8 +41,8 @@ pub struct VpnTunnel {
 }
 
 impl OnPrem {
-    pub(crate) fn new(typed: OnPremSite, pins: HostPins, tunnels: Vec<VpnTunnel>) -> Self {
-        Self { typed, pins, tunnels }
+    pub(crate) fn new(typed: OnPremSite, pins: HostPins, lacking: Vec<Need>, tunnels: Vec<VpnTunnel>) -> Self {
+        Self { typed, pins, lacking, tunnels }
     }
 
     /// The tunnels that end here, by AWS site and number.
@@ -52,6 +53,11 @@ impl OnPrem {
     /// What its hosts run, pinned by digest.
     pub fn pins(&self) -> &HostPins {
         &self.pins
+    }
+
+    /// What its hosts run and the lock file does not pin.
+    pub fn lacking(&self) -> &[Need] {
+        &self.lacking
     }
 
     /// The hosts that run the API and etcd, in the inventory's order. The first founds the cluster.

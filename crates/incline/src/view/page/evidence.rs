@@ -105,6 +105,7 @@ fn entry(safeguard: &Safeguard, evidence: &Evidence) -> Markup {
                         code { (place) }
                         @match bearing {
                             Bearing::Open => {},
+                            Bearing::NotPinned => { ": not judged, for incline.lock pins nothing there" },
                             Bearing::Expired { until } => { ": its exception ended on " (until) },
                             Bearing::Excepted { reason, approved_by, until } => {
                                 ": excepted until " (until) " by " (approved_by) ": " (reason)
