@@ -1,5 +1,5 @@
 //! A site's documents and its exceptions → findings.
-use crate::catalogue::{Catalogue, Severity};
+use crate::catalogue::{Catalogue, Rule, Severity};
 use crate::document::Document;
 use crate::guard;
 use crate::prelude::*;
@@ -90,6 +90,8 @@ pub struct Assessment {
     pub findings: Vec<Finding>,
     /// Exceptions that except nothing, by their place in the inventory's list.
     pub idle: Vec<usize>,
+    /// Rules that found nothing to look at, and why: they neither hold nor break.
+    pub not_applicable: BTreeMap<String, &'static str>,
     /// Where each rule holds: stacks' resources, nodes' roles, hosts, tenants, or the site itself.
     #[serde(skip)]
     pub held: BTreeMap<String, BTreeSet<String>>,
@@ -141,7 +143,27 @@ pub fn assess(
     }
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
     let idle = (0..safeguards.exceptions.len()).filter(|index| !used.contains(index)).collect();
-    Assessment { site: site.to_owned(), documents: documents.len(), findings, idle, held }
+    let not_applicable = not_applicable(catalogue, documents, &findings, &held);
+    Assessment { site: site.to_owned(), documents: documents.len(), findings, idle, not_applicable, held }
+}
+
+/// The rules that found nothing to look at, with the reason.
+fn not_applicable(
+    catalogue: &Catalogue,
+    documents: &[Document],
+    findings: &[Finding],
+    held: &BTreeMap<String, BTreeSet<String>>,
+) -> BTreeMap<String, &'static str> {
+    let is_silent =
+        |rule: &&Rule| !held.contains_key(&rule.id) && findings.iter().all(|finding| finding.rule != rule.id);
+    let why = |rule: &Rule| {
+        if documents.iter().any(|document| document.of == rule.of) {
+            "the site has nothing that it is about"
+        } else {
+            rule.of.only()
+        }
+    };
+    catalogue.rules().filter(is_silent).map(|rule| (rule.id.clone(), why(rule))).collect()
 }
 
 fn bearing(exception: &Exception, today: &str) -> Bearing {

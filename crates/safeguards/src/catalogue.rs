@@ -1,6 +1,6 @@
 //! The rules, as they travel with incline.
 use crate::Error;
-use crate::guard::{self, Clauses};
+use crate::guard::{self, Clauses, Reads};
 use crate::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,19 @@ pub enum Of {
     Host,
     /// A declaration of AS3.
     Tenant,
+}
+
+impl Of {
+    /// Why a rule about it says nothing of a site that has none of it.
+    pub fn only(self) -> &'static str {
+        match self {
+            Self::Site => "it looks at inventories only",
+            Self::Stack => "it looks at stacks in AWS only",
+            Self::Node => "it looks at nodes in AWS only",
+            Self::Host => "it looks at on-premises hosts only",
+            Self::Tenant => "it looks at BIG-IPs only",
+        }
+    }
 }
 
 /// What a rule keeps safe: the files that rules stand in.
@@ -105,6 +118,13 @@ pub struct Rule {
     /// The same, read.
     #[serde(skip)]
     pub(crate) clauses: Clauses,
+}
+
+impl Rule {
+    /// What the rule reads of its documents.
+    pub fn reads(&self) -> Reads {
+        guard::reads(&self.clauses)
+    }
 }
 
 /// The services that AWS's agreement covers. Where the list is from and of which day is for who reads the file.

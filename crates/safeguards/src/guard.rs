@@ -5,9 +5,12 @@
 //! the build. What is rendered would have other bytes, and every digest of it another value, so that all nodes of all sites were rolled.
 mod evaluate;
 mod parse;
+mod reads;
 
 pub(crate) use evaluate::judged;
 pub(crate) use parse::parse;
+pub use reads::Reads;
+pub(crate) use reads::reads;
 
 use crate::prelude::*;
 use regex_lite::Regex;

@@ -17,6 +17,7 @@ mod prelude;
 pub use assess::{Assessment, Bearing, Finding, assess};
 pub use catalogue::{Catalogue, Category, Of, Rule, Severity};
 pub use document::{Document, of_aws, of_onprem};
+pub use guard::Reads;
 
 use crate::prelude::*;
 
