@@ -5,7 +5,8 @@
 # The stream that incline writes is file 3; no command ever reads from it by accident. What is answered are frames:
 #   @@NONCE TOPIC INDEX STATUS LENGTH <newline> LENGTH bytes <newline>
 LC_ALL=C
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin:/opt/incline/bin
+# The distribution's own tools come first: a false sha256sum in /usr/local would hide a changed file.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:/opt/bin:/opt/incline/bin
 export LC_ALL PATH
 unset CDPATH ENV IFS
 umask 077
