@@ -35,9 +35,13 @@ type Names = BTreeMap<String, Vec<String>>;
 fn all(clauses: &Clauses, from: &[String], names: &mut Names, reads: &mut Reads) {
     for clause in clauses.iter().flatten() {
         match clause {
-            Clause::Let { name, source: Source::Query(query) | Source::Count(query) } => {
+            Clause::Let { name, source: Source::Query(query) } => {
                 let way = follow(query, from, names, reads);
                 names.insert(name.clone(), way);
+            }
+            Clause::Let { source: Source::Count(query), .. } => {
+                let way = follow(query, from, names, reads);
+                note(&way, reads);
             }
             Clause::When { conditions, clauses } => {
                 all(conditions, from, names, reads);
@@ -49,6 +53,7 @@ fn all(clauses: &Clauses, from: &[String], names: &mut Names, reads: &mut Reads)
             }
             Clause::Check { query, test, .. } => {
                 let way = follow(query, from, names, reads);
+                note(&way, reads);
                 if way.last().is_some_and(|key| key == "Type") {
                     reads.types.extend(literals(test));
                 }
@@ -57,7 +62,15 @@ fn all(clauses: &Clauses, from: &[String], names: &mut Names, reads: &mut Reads)
     }
 }
 
-/// Goes a way, and notes it.
+/// Notes where a way ends: what lies on it is read for what is at its end alone.
+fn note(way: &[String], reads: &mut Reads) {
+    let below = way.iter().position(|key| key == "Properties").and_then(|at| way.get(at + 1..));
+    if let Some(below) = below.filter(|below| !below.is_empty()) {
+        reads.properties.insert(below.to_vec());
+    }
+}
+
+/// Goes a way, and notes its keys.
 fn follow(query: &Query, from: &[String], names: &mut Names, reads: &mut Reads) -> Vec<String> {
     let mut way = from.to_vec();
     for step in query {
@@ -73,13 +86,6 @@ fn follow(query: &Query, from: &[String], names: &mut Names, reads: &mut Reads) 
             Step::Name(name) => way = names.get(name).cloned().unwrap_or_default(),
             Step::Filter(clauses) => all(clauses, &way, names, reads),
             Step::This | Step::Index(_) | Step::Each => {}
-        }
-    }
-    if let Some(at) = way.iter().position(|key| key == "Properties") {
-        let below = way.get(at + 1..).unwrap_or_default();
-        // The way to all properties is no property, unless it ends there.
-        if !below.is_empty() {
-            reads.properties.insert(below.to_vec());
         }
     }
     way
