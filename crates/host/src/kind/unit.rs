@@ -15,7 +15,7 @@ const SHOW: Topic = Topic {
     program: r#"
 if ! has systemctl; then emit unit "$i" 127 systemctl; return; fi
 if [ ! -d /run/systemd/system ]; then emit unit "$i" 125 'systemd is not at work on the host'; return; fi
-out=$($T systemctl show --no-pager -p LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload -- "$@" 2>&1)
+out=$($T systemctl show --no-pager -p LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,DropInPaths -- "$@" 2>&1)
 status=$?
 emit unit "$i" "$status" "$out""#,
     split: Some(split),
@@ -51,12 +51,27 @@ pub struct Unit {
     /// Whether it may never run.
     #[serde(default)]
     pub masked: bool,
+    /// Files of this machine that may extend a unit whose content stands here, by their paths; all others are removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop_ins: Vec<Path>,
 }
 
 impl Unit {
     fn text(&self) -> Option<Text<'_>> {
         let content = self.content.as_deref()?;
         Some(Text::of_root(Path::below("/etc/systemd/system", &self.name), content))
+    }
+
+    /// Files of this machine that extend the unit, of those that systemd names (systemd.unit(5)): what a distribution ships below
+    /// `/usr/lib`, and what extends all units alike, are not incline's matter.
+    fn strays<'a>(&self, named: &'a str) -> Vec<&'a str> {
+        let folder = format!("/{}.d/", self.name);
+        let is_stray = |path: &&str| {
+            (path.starts_with("/etc/") || path.starts_with("/run/"))
+                && path.contains(&folder)
+                && self.drop_ins.iter().all(|known| known.as_str() != *path)
+        };
+        if self.content.is_none() { Vec::new() } else { named.split(' ').filter(is_stray).collect() }
     }
 }
 
@@ -86,6 +101,9 @@ impl Kind for Unit {
         let masked = fact("LoadState") == "masked";
         if self.masked || masked {
             difference.compare("masked", masked, self.masked);
+        }
+        for stray in self.strays(fact("DropInPaths")) {
+            difference.add("dropIn", Some(stray.into()), None);
         }
         if fact("NeedDaemonReload") == "yes" {
             difference.add("loaded", Some("an older file".into()), Some("the file".into()));
@@ -125,15 +143,23 @@ impl Kind for Unit {
         if let (Some(text), false) = (self.text(), self.masked) {
             text.act(difference, act);
         }
+        for stray in difference.properties.iter().filter(|change| change.path == "dropIn") {
+            if let Some(path) = stray.before.as_ref().and_then(|before| before.as_str()) {
+                act.run(&["rm", "-f", "--", path]);
+            }
+        }
         // To enable it makes systemd read its files anyway.
         let is_enabled_now = self.enabled == Some(true) && difference.has("enabled");
-        if (difference.is_of_content() || difference.has("loaded") || difference.has("masked")) && !is_enabled_now {
+        let is_read = ["loaded", "masked", "dropIn"].iter().any(|property| difference.has(property));
+        if (difference.is_of_content() || is_read) && !is_enabled_now {
             act.run(&["systemctl", "daemon-reload"]);
         }
         if let (Some(enabled), true) = (self.enabled, difference.has("enabled")) {
             act.run(&["systemctl", if enabled { "enable" } else { "disable" }, name]);
         }
-        if difference.has("running") {
+        // What a file had added ends with it.
+        let was_extended = difference.has("dropIn") && self.running == Some(true) && !self.masked;
+        if difference.has("running") || was_extended {
             let runs = self.running == Some(true) && !self.masked;
             act.script("started \"$2\" \"$1\"", &[name, if runs { "restart" } else { "stop" }]);
         }
@@ -144,5 +170,30 @@ impl Kind for Unit {
         let (name, file) = (shell(self.name.as_str()), shell(path.as_str()));
         let script = format!("systemctl disable --now {name}; rm -f {file}; systemctl daemon-reload");
         Command::removal(format!("remove {}", self.name), script, path.as_str()).map(Item::Command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_extends_a_unit_of_inclines_is_a_stray_and_a_distributions_is_not() {
+        let unit = |content: Option<&str>, known: &[&str]| Unit {
+            name: UnitName::try_from("kubelet.service".to_owned()).unwrap(),
+            content: content.map(ToOwned::to_owned),
+            enabled: None,
+            running: None,
+            masked: false,
+            drop_ins: known.iter().map(|path| Path::try_from((*path).to_owned()).unwrap()).collect(),
+        };
+        let named = "/usr/lib/systemd/system/service.d/10-timeout-abort.conf /etc/systemd/system/kubelet.service.d/open.conf \
+                     /run/systemd/system/kubelet.service.d/50-x.conf";
+        let both =
+            ["/etc/systemd/system/kubelet.service.d/open.conf", "/run/systemd/system/kubelet.service.d/50-x.conf"];
+        assert_eq!(unit(Some("[Service]\n"), &[]).strays(named), both);
+        assert_eq!(unit(Some("[Service]\n"), &both[..1]).strays(named), both[1..]);
+        assert!(unit(None, &[]).strays(named).is_empty());
+        assert!(unit(Some("[Service]\n"), &[]).strays("").is_empty());
     }
 }
