@@ -144,7 +144,7 @@ fn report() -> Value {
     };
     let site = |name: &str, findings: Vec<Value>, gone: Value| {
         let trend: Vec<Value> = (1..=30)
-            .map(|day| json!({ "at": format!("2026-11-{day:02}T03:12:00Z"), "drifted": day % 4, "errors": day / 29 }))
+            .map(|day| json!({ "at": format!("2026-11-{day:02}T03:12:00Z"), "drifted": day % 4, "notChecked": day / 29 }))
             .collect();
         json!({ "site": name, "place": "AWS account 210987654321, us-east-1", "at": "2026-11-27T03:12:04Z", "milliseconds": 1200,
             "requests": 7, "inSync": 40, "findings": findings, "gone": gone, "trend": trend })
@@ -160,13 +160,13 @@ fn report() -> Value {
                 finding(
                     "lakeside-network",
                     "Route1",
-                    &json!({ "state": "unchecked", "why": "nobody reads it" }),
+                    &json!({ "state": "notCovered", "why": "nobody reads it" }),
                     Value::Null,
                 ),
                 finding(
                     "lakeside-network",
                     "Route2",
-                    &json!({ "state": "unchecked", "why": "nobody reads it" }),
+                    &json!({ "state": "notCovered", "why": "nobody reads it" }),
                     Value::Null,
                 ),
                 finding("lakeside-pool", "Group", &json!({ "state": "pending", "what": "would change" }), Value::Null),
@@ -185,13 +185,13 @@ fn report() -> Value {
             vec![finding(
                 "riverside",
                 "",
-                &json!({ "state": "error", "why": hostile }),
+                &json!({ "state": "notChecked", "why": hostile }),
                 age("new", "2026-11-27T03:12:00Z"),
             )],
             json!([]),
         ),
     ];
-    json!({ "format": 2, "at": "2026-11-27T03:12:00Z", "milliseconds": 184_000, "whole": true, "counts": {}, "sites": sites })
+    json!({ "format": 3, "at": "2026-11-27T03:12:00Z", "milliseconds": 184_000, "whole": true, "counts": {}, "sites": sites })
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn the_drift_page_is_filtered_and_drilled_into() {
     let order = browser.value("[...document.querySelectorAll('.card')].map(one => one.id)");
     assert_eq!(order, json!(["riverside", "lakeside", "calm"]));
     assert_eq!((browser.seen(".finding"), browser.seen(".card")), (6, 3));
-    browser.click("input[value=unchecked]");
+    browser.click("input[value=notCovered]");
     assert_eq!(browser.seen(".finding"), 7);
     browser.click("input[value=drifted]");
     assert_eq!(browser.seen(".finding"), 4);

@@ -62,7 +62,7 @@ fn metrics_are_pushed_and_news_wait_until_somebody_takes_them() {
     let (broken, taken) = receiver("503 Service Unavailable");
     let output = night(folder, &["--notify", "slack"], &[("INCLINE_WEBHOOK_URL", &broken)]);
     let told = stdout(&output) + &stderr(&output);
-    assert!(taken.join().unwrap().1.contains("could not be checked"));
+    assert!(taken.join().unwrap().1.contains("not checked"));
     assert_eq!(output.status.code(), Some(1));
     assert!(told.contains("the news were not told, and will be the next time: the answer was 503"), "{told}");
     assert!(!told.contains("secret/token"), "{told}");
@@ -72,7 +72,7 @@ fn metrics_are_pushed_and_news_wait_until_somebody_takes_them() {
     night(folder, &["--notify", "slack"], &[("INCLINE_WEBHOOK_URL", &address)]);
     let (_, body) = taken.join().unwrap();
     let message: Value = serde_json::from_str(&body).unwrap();
-    assert!(message["text"].as_str().unwrap().contains("new, error: `far/far-1`"), "{message}");
+    assert!(message["text"].as_str().unwrap().contains("new, not checked: `far/far-1`"), "{message}");
     assert_eq!(std::fs::read_to_string(folder.join("report/history/untold.json")).unwrap(), "[]");
     // Metrics go as they stand in the file.
     let (address, taken) = receiver("200 OK");
@@ -80,7 +80,8 @@ fn metrics_are_pushed_and_news_wait_until_somebody_takes_them() {
     let (request, body) = taken.join().unwrap();
     assert!(request.starts_with("POST /a/secret/token "), "{request}");
     assert_eq!(body, std::fs::read_to_string(folder.join("report/incline.prom")).unwrap());
-    let errors = body.lines().filter(|line| line.starts_with("incline_drift_findings{site=\"far\",class=\"error\""));
+    let errors =
+        body.lines().filter(|line| line.starts_with("incline_drift_findings{site=\"far\",class=\"notChecked\""));
     assert_eq!(errors.filter(|line| line.ends_with(" 1")).count(), 1, "{body}");
     let unset = night(folder, &["--push"], &[]);
     assert!(stderr(&unset).contains("the address in $INCLINE_PUSH_URL is not set"), "{}", stderr(&unset));
@@ -91,7 +92,10 @@ fn what_is_shown_is_what_came_since_a_moment() {
     let folder = estate();
     let since = |moment: &str| stdout(&night(folder.path(), &["--since", moment], &[]));
     let first = since("2020-01-01");
-    assert!(first.contains("far/far-1") && first.contains("  new\n") && first.contains("1 error, 1 new."), "{first}");
+    assert!(
+        first.contains("far/far-1") && first.contains("  new\n") && first.contains("1 not checked, 1 new."),
+        "{first}"
+    );
     assert!(!since("2999-01-01").contains("far/far-1"));
     // Half a line, as a power cut leaves it, is passed over and told.
     let history = folder.path().join("report/history/far.jsonl");
@@ -112,7 +116,7 @@ fn what_is_shown_is_what_came_since_a_moment() {
     let mut other = report.clone();
     other["sites"][0].as_object_mut().unwrap().remove("findings");
     assert!(!jsonschema::is_valid(&schema, &other));
-    assert_eq!(report["counts"]["error"], 1);
+    assert_eq!(report["counts"]["notChecked"], 1);
 }
 
 #[test]

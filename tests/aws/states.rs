@@ -236,7 +236,7 @@ fn what_is_in_progress_is_followed_to_its_end() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let plan = aws.ends(&["plan"], 0);
+    let plan = aws.ends(&["plan"], 1);
     assert!(plan.contains("! clinic-network: CloudFormation is at work on it (CREATE_IN_PROGRESS)"), "{plan}");
     aws.faults(r#"{"*": {"seconds": 0.05}}"#);
     let text = aws.applied();

@@ -303,14 +303,14 @@ fn sixty_drifts_in_twenty_sites_are_found_and_nothing_else() {
     assert!(found.values().all(|news| news == "new"));
     // The dead are told, each by why, and spoil nobody else.
     assert_eq!(sites(&first).len(), 20);
-    let errors = of_class(&first, "error");
+    let errors = of_class(&first, "notChecked");
     assert_eq!(
         errors.keys().map(String::as_str).collect::<Vec<_>>(),
         ["dead-cloud", "dead-hall/gone", "dead-key/stranger"]
     );
     let whole = |site: &&Value| !site["site"].as_str().unwrap().starts_with("dead");
     assert!(sites(&first).iter().filter(whole).all(|site| site["inSync"].as_u64() > Some(20)));
-    assert!(!of_class(&first, "unchecked").is_empty(), "what nobody can check is listed");
+    assert!(!of_class(&first, "notCovered").is_empty(), "what is not covered is listed");
     let message = estate.told();
     assert_eq!(message.len(), 1);
     assert_eq!(message[0]["sites"].as_array().unwrap().len(), 20);

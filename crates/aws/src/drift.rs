@@ -1,7 +1,9 @@
 //! What no longer holds: CloudFormation's own drift detection, reads of incline's own for what it cannot see, and what the
-//! inventory is ahead by. Nothing is changed. What nobody looked at is told as such, never as in sync.
+//! inventory is ahead by. Nothing is changed. What is not covered and what was not checked are two things, and neither is in
+//! sync: the first no API shows, the second could not be read this time.
 mod applied;
 mod compare;
+mod coverage;
 mod detect;
 mod guards;
 mod machines;
@@ -71,6 +73,18 @@ impl Gathered {
             .collect()
     }
 
+    /// Why a resource, or the stack that it is in, was not checked; none where it was.
+    pub(crate) fn not_checked(&self, stack: &str, resource: &str) -> Option<&str> {
+        let mut of_it = self
+            .findings
+            .iter()
+            .filter(|finding| finding.target == stack && (finding.resource == resource || finding.resource.is_empty()));
+        of_it.find_map(|finding| match &finding.state {
+            State::NotChecked { why } => Some(why.as_str()),
+            _ => None,
+        })
+    }
+
     /// Something that is there no more.
     pub(crate) fn gone(&mut self, resource: &Resource) {
         self.drifted(resource, "", "there", "gone");
@@ -90,11 +104,9 @@ impl Gathered {
         if error.is_missing() { self.gone(resource) } else { self.failed(resource, error) }
     }
 
-    /// A read that failed. Without the right to look, nobody looked; otherwise looking failed.
+    /// A read that failed: denied, unreachable, timed out.
     pub(crate) fn failed(&mut self, resource: &Resource, error: &Error) {
-        let why = error.to_string();
-        let state = if error.is_denied() { State::Unchecked { why } } else { State::Error { why } };
-        self.finding(resource, state);
+        self.finding(resource, State::NotChecked { why: error.to_string() });
     }
 }
 
@@ -120,40 +132,15 @@ impl Session {
         serving::tell(site, &applied, last.as_deref(), today, &mut gathered);
         self.image(site, &applied, today, &mut gathered).await;
         for blocked in &plan.blocked {
-            let state = State::Error { why: format!("{}; {}", blocked.cause, blocked.hint) };
+            let state = State::NotChecked { why: format!("{}; {}", blocked.cause, blocked.hint) };
             gathered.findings.push(of_stack(&blocked.target, state));
         }
+        gathered.findings.extend(unsettled(observed, plan));
         let mut findings = gathered.findings;
         findings.extend(pending(plan));
-        let of_class = |findings: &[Finding], resource: &Resource, classes: &[&str]| {
-            findings.iter().any(|finding| {
-                finding.target == resource.stack
-                    && finding.resource == resource.id
-                    && classes.contains(&finding.state.class())
-            })
-        };
-        let mut in_sync = 0;
-        let mut unchecked = Vec::new();
-        for resource in &applied.resources {
-            if of_class(&findings, resource, &["drifted", "error", "unchecked"]) {
-                continue;
-            }
-            if gathered.seen.contains(&(resource.stack.clone(), resource.id.clone())) {
-                in_sync += 1;
-            } else {
-                let why =
-                    "CloudFormation cannot check resources of this type, and incline does not read them".to_owned();
-                unchecked.push(Finding {
-                    target: resource.stack.clone(),
-                    resource: resource.id.clone(),
-                    kind: resource.kind.clone(),
-                    physical: resource.physical.clone(),
-                    state: State::Unchecked { why },
-                    age: None,
-                });
-            }
-        }
-        findings.extend(unchecked);
+        let (in_sync, unseen) = sorted(&applied.resources, &gathered.seen, &findings);
+        findings.extend(unseen);
+        findings.extend(coverage::beside(desired.site.as_str()));
         let findings = ignoring(findings, &site.typed().drift.ignore, today);
         let (site, place) = (desired.site.to_string(), place.to_owned());
         SiteDrift { site, place, in_sync, findings, ..SiteDrift::default() }
@@ -229,6 +216,51 @@ impl Session {
         }
         Ok((nodes, warnings))
     }
+}
+
+/// Stacks that an earlier operation left half way: what is in them was not read.
+fn unsettled(observed: &Observed, plan: &SitePlan) -> Vec<Finding> {
+    let half_way = observed.stacks.iter().filter(|(name, stack)| {
+        let is_blocked = plan.blocked.iter().any(|blocked| blocked.target == **name);
+        let condition = stack.status.condition();
+        !is_blocked && matches!(condition, Condition::HalfDone | Condition::Stuck | Condition::HalfGone)
+    });
+    let why = |state: &str| format!("the stack is {state}, so its resources were not read; `incline apply` repairs it");
+    half_way.map(|(name, stack)| of_stack(name, State::NotChecked { why: why(&stack.status.0) })).collect()
+}
+
+/// How many resources are in sync; and of those that were not read, which are not covered and which were not checked. Of a stack that
+/// was not checked, none is in sync: what else was read of it is a part.
+fn sorted(resources: &[Resource], seen: &BTreeSet<(String, String)>, findings: &[Finding]) -> (usize, Vec<Finding>) {
+    let (mut in_sync, mut unseen) = (0, Vec::new());
+    for resource in resources {
+        let told = |finding: &&Finding| {
+            let is_whole = finding.resource.is_empty() && matches!(finding.state, State::NotChecked { .. });
+            let is_own = finding.resource == resource.id
+                && matches!(finding.state, State::Drifted { .. } | State::NotChecked { .. } | State::NotCovered { .. });
+            finding.target == resource.stack && (is_own || is_whole)
+        };
+        if findings.iter().any(|finding| told(&finding)) {
+            continue;
+        }
+        if seen.contains(&(resource.stack.clone(), resource.id.clone())) {
+            in_sync += 1;
+            continue;
+        }
+        let state = match coverage::of_type(&resource.kind) {
+            Some(why) => State::NotCovered { why: why.to_owned() },
+            None => State::NotChecked { why: "CloudFormation did not check it".to_owned() },
+        };
+        unseen.push(Finding {
+            target: resource.stack.clone(),
+            resource: resource.id.clone(),
+            kind: resource.kind.clone(),
+            physical: resource.physical.clone(),
+            state,
+            age: None,
+        });
+    }
+    (in_sync, unseen)
 }
 
 fn of_stack(target: &str, state: State) -> Finding {
@@ -311,7 +343,7 @@ impl Session {
         for (name, stack, resources) in join_all(looks).await {
             match resources {
                 Ok(resources) => applied.add(name, stack, &resources),
-                Err(error) => gathered.findings.push(of_stack(name, State::Error { why: error.to_string() })),
+                Err(error) => gathered.findings.push(of_stack(name, State::NotChecked { why: error.to_string() })),
             }
         }
         applied
@@ -340,6 +372,46 @@ mod tests {
             reason: "ticket 1".parse().unwrap(),
             until: until.parse().unwrap(),
         }
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_covered_by_the_list_and_not_checked_otherwise() {
+        let resource = |stack: &str, id: &str, kind: &str| {
+            let mut applied = Applied::new("1", "r");
+            let one = incline_model::observed::DeployedResource {
+                id: id.into(),
+                kind: kind.into(),
+                physical: "p".into(),
+                status: "CREATE_COMPLETE".into(),
+                reason: String::new(),
+            };
+            let template = serde_json::json!({ "Resources": {} });
+            applied.add(stack, &incline_model::observed::DeployedStack::from_template(template), &[one]);
+            applied.resources.remove(0)
+        };
+        let resources = [
+            resource("a", "Read", "AWS::S3::Bucket"),
+            resource("a", "Record", "AWS::Route53::RecordSet"),
+            resource("a", "Unread", "AWS::EC2::Route"),
+            // Of a stack that CloudFormation did not check, a read of its own is not all.
+            resource("b", "Read", "AWS::S3::Bucket"),
+            resource("b", "Unread", "AWS::EC2::Route"),
+        ];
+        let seen = BTreeSet::from([("a".to_owned(), "Read".to_owned()), ("b".to_owned(), "Read".to_owned())]);
+        let denied = of_stack("b", State::NotChecked { why: "denied".into() });
+        let (in_sync, unseen) = sorted(&resources, &seen, &[denied]);
+        assert_eq!(in_sync, 1);
+        let told: Vec<String> =
+            unseen.iter().map(|one| format!("{} {} {}", one.target, one.resource, one.state.class())).collect();
+        assert_eq!(told, ["a Record notCovered", "a Unread notChecked"]);
+    }
+
+    #[test]
+    fn the_list_of_what_is_not_covered_grows_and_shrinks_by_decision_alone() {
+        let types: Vec<&str> = coverage::TYPES.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(types, ["AWS::Route53::RecordSet"]);
+        let beside: Vec<&str> = coverage::BESIDE.iter().map(|(what, _)| *what).collect();
+        assert_eq!(beside, ["nodes", "cluster objects"]);
     }
 
     #[test]

@@ -86,6 +86,11 @@ impl Error {
         self.message.contains("does not exist") || self.code.contains("NotFound") || self.code.starts_with("NoSuch")
     }
 
+    /// Whether a whole bucket is not there, and not only a part of its settings.
+    pub(crate) fn is_no_bucket(&self) -> bool {
+        self.code == "NoSuchBucket"
+    }
+
     /// Whether the same request may be answered later: throttled, a fault of AWS's, or a connection that broke.
     pub(crate) fn is_transient(&self) -> bool {
         self.code == TRANSPORT || is_throttled(&self.code) || is_fault(&self.code)

@@ -312,6 +312,10 @@ impl<'a> Stacks<'a> {
         }
         let observed = part.session.observe(&part.desired).await.map_err(Trouble::from)?;
         let (_, gathered) = part.session.gather(&observed, &[step.target.as_str()], "").await;
+        // A read that failed proves nothing.
+        if let Some(why) = drifted.iter().find_map(|change| gathered.not_checked(&step.target, &change.resource)) {
+            return Err(Trouble::new(format!("not checked after the repair: {why}")).hint("run `incline drift`"));
+        }
         let still = gathered.drifted_in(&step.target);
         Ok(!drifted.iter().any(|change| {
             still.iter().any(|(resource, property)| {

@@ -67,6 +67,7 @@ fn plan(site: &str, steps: &[(&str, u16, &[&str])]) -> SitePlan {
         seen: BTreeMap::new(),
         notes: Vec::new(),
         missing: Vec::new(),
+        drift: None,
     }
 }
 

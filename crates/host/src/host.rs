@@ -139,7 +139,7 @@ impl View {
         self.marked
             && self.unwanted.is_empty()
             && self.pending.is_empty()
-            && self.items.iter().all(|seen| seen.judgement == Judgement::Same)
+            && self.items.iter().all(|seen| matches!(seen.judgement, Judgement::Same | Judgement::Beyond(_)))
     }
 
     /// The digest by which a plan knows again what it was made against: two looks that give the same one found the same
@@ -149,7 +149,8 @@ impl View {
             .items
             .iter()
             .map(|seen| match &seen.judgement {
-                Judgement::Same => Value::Null,
+                // What no step changes is no part of a plan.
+                Judgement::Same | Judgement::Beyond(_) => Value::Null,
                 Judgement::Differs(_) if seen.by_itself => Value::Null,
                 Judgement::Differs(difference) => {
                     let texts = difference.texts.iter().map(|text| Value::from(text.before.clone())).collect();
@@ -286,7 +287,7 @@ impl Host {
         };
         let items = self.entries(stage).iter().zip(&view.items).filter_map(|(entry, seen)| {
             let how = match &seen.judgement {
-                Judgement::Same => return None,
+                Judgement::Same | Judgement::Beyond(_) => return None,
                 Judgement::Differs(difference) => {
                     difference.properties.iter().map(shown).collect::<Vec<_>>().join(", ")
                 }
@@ -394,7 +395,11 @@ impl Host {
 
     /// The handlers of a stage: those that are owed, and those of what differs.
     pub(crate) fn handlers(&self, stage: Stage, view: &View) -> Vec<String> {
-        let differs = self.entries(stage).iter().zip(&view.items).filter(|(_, seen)| seen.judgement != Judgement::Same);
+        let differs = self
+            .entries(stage)
+            .iter()
+            .zip(&view.items)
+            .filter(|(_, seen)| !matches!(seen.judgement, Judgement::Same | Judgement::Beyond(_)));
         let all: BTreeSet<String> =
             view.pending.iter().cloned().chain(differs.flat_map(|(entry, _)| entry.handlers())).collect();
         needed(all)

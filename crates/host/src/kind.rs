@@ -293,6 +293,8 @@ pub enum Judgement {
     Same,
     /// Not as it must be, and incline can make it so.
     Differs(Difference),
+    /// Not as it must be, and a person's to put back: incline goes on beside it.
+    Beyond(Vec<PropertyChange>),
     /// Nobody knows, with the reason.
     Unknown(String),
     /// Not as it must be, and incline will not touch it.

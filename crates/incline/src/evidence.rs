@@ -180,7 +180,7 @@ impl Evidence {
                 .map(|rule| rule.id.clone())
                 .collect(),
         });
-        let unchecked = |finding: &&Finding| matches!(finding.state, State::Unchecked { .. });
+        let unchecked = |finding: &&Finding| matches!(finding.state, State::NotCovered { .. });
         let findings = || drift.into_iter().flat_map(|drift| &drift.findings);
         Self {
             format: FORMAT,

@@ -178,7 +178,7 @@ impl Live {
         join_all(looks).await
     }
 
-    /// Adds to a plan what brings back what drifted. What cannot be brought back is told.
+    /// Adds to a plan what brings back what drifted; what it cannot bring back stands in the plan, too.
     pub(crate) async fn mend_drift(&self, sites: &[&Aws], plan: &mut Plan) {
         for drift in self.drift(sites, plan).await {
             let (Some(part), Some(observed)) = (self.parts.get(&drift.site), self.observed.get(&drift.site)) else {
@@ -187,8 +187,7 @@ impl Live {
             // Drift is brought back by the inventory's own templates: nothing of a refused site may pass with it.
             let is_refused = |site: &SitePlan| site.blocked.iter().any(|blocked| blocked.refused.is_some());
             for site in plan.sites.iter_mut().filter(|site| site.site == drift.site && !is_refused(site)) {
-                let left = incline_plan::mend_drift(site, &part.desired, observed, &drift);
-                site.notes.extend(left);
+                incline_plan::mend_drift(site, &part.desired, observed, &drift);
             }
         }
     }

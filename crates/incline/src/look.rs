@@ -120,7 +120,7 @@ impl Looked {
             resource: String::new(),
             kind: String::new(),
             physical: String::new(),
-            state: State::Error { why },
+            state: State::NotChecked { why },
             age: None,
         });
         let access = Entered::default().access(site, &drift.place);

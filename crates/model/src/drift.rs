@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the drift report's JSON.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The JSON Schema of a report.
 pub fn json_schema() -> serde_json::Value {
@@ -79,8 +79,9 @@ pub struct Point {
     pub at: String,
     /// How many properties had drifted.
     pub drifted: usize,
-    /// How much could not be checked because looking failed.
-    pub errors: usize,
+    /// How much was not checked.
+    #[serde(alias = "errors")]
+    pub not_checked: usize,
 }
 
 /// For how long something has been found.
@@ -142,8 +143,8 @@ pub enum State {
         /// What a plan would do.
         what: String,
     },
-    /// Nobody looked.
-    Unchecked {
+    /// Not covered: no API that incline reads shows it. It is neither in sync nor drift, and the exit code does not tell of it.
+    NotCovered {
         /// Why.
         why: String,
     },
@@ -160,8 +161,8 @@ pub enum State {
         /// Until when.
         until: String,
     },
-    /// Looking failed.
-    Error {
+    /// Not checked: looking was denied, unreachable or timed out. It may be in sync or not.
+    NotChecked {
         /// Why.
         why: String,
     },
@@ -178,9 +179,9 @@ impl State {
         match self {
             Self::Drifted { .. } => "drifted",
             Self::Pending { .. } => "pending",
-            Self::Unchecked { .. } => "unchecked",
+            Self::NotCovered { .. } => "notCovered",
             Self::Ignored { .. } => "ignored",
-            Self::Error { .. } => "error",
+            Self::NotChecked { .. } => NOT_CHECKED,
             Self::Warning { .. } => "warning",
         }
     }
@@ -206,8 +207,20 @@ impl SiteDrift {
     }
 }
 
+/// The class of what was not checked.
+pub const NOT_CHECKED: &str = "notChecked";
+
 /// The classes of findings, the gravest first.
-pub const CLASSES: [&str; 6] = ["drifted", "error", "warning", "pending", "ignored", "unchecked"];
+pub const CLASSES: [&str; 6] = ["drifted", NOT_CHECKED, "warning", "pending", "ignored", "notCovered"];
+
+/// A class as people read it.
+pub fn class_name(class: &str) -> &str {
+    match class {
+        NOT_CHECKED => "not checked",
+        "notCovered" => "not covered",
+        other => other,
+    }
+}
 
 impl Drift {
     /// What looks at some sites found.

@@ -71,6 +71,31 @@ pub struct SitePlan {
     /// What machines would fetch and is not there; looked for only where the plan starts machines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,
+    /// What is left of drift; none where the site's resources were not looked at for drift, but only what was applied to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Left>,
+}
+
+/// What no step of a plan repairs, though the site was looked at for drift.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Left {
+    /// Drift that incline cannot repair.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_repaired: Vec<Drifted>,
+    /// What was not checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_checked: Vec<Drifted>,
+}
+
+/// A target, and what is the matter with a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drifted {
+    /// The target.
+    pub target: String,
+    /// Which part, what is the matter, and the way out.
+    pub what: String,
 }
 
 /// A target that cannot be planned, or a site of which a change is refused.
@@ -374,6 +399,16 @@ impl SitePlan {
 }
 
 impl Plan {
+    /// Drift that no step repairs.
+    pub fn not_repaired(&self) -> impl Iterator<Item = &Drifted> {
+        self.sites.iter().filter_map(|site| site.drift.as_ref()).flat_map(|left| &left.not_repaired)
+    }
+
+    /// What was not checked for drift.
+    pub fn not_checked(&self) -> impl Iterator<Item = &Drifted> {
+        self.sites.iter().filter_map(|site| site.drift.as_ref()).flat_map(|left| &left.not_checked)
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.sites.iter().all(|site| site.steps.is_empty())

@@ -1,7 +1,7 @@
 //! A site's history: one line a look, with what came and what went. What a look found + the lines before → what is new, what is
 //! known, what has gone, what comes and goes.
 use crate::prelude::*;
-use incline_model::drift::{Age, Gone, News, Point, SiteDrift, State};
+use incline_model::drift::{Age, Gone, NOT_CHECKED, News, Point, SiteDrift, State};
 use serde::{Deserialize, Serialize};
 
 /// How many looks a report shows, and flapping is judged by.
@@ -18,8 +18,9 @@ pub struct Night {
     pub at: String,
     /// How many properties had drifted.
     pub drifted: usize,
-    /// How much could not be checked because looking failed.
-    pub errors: usize,
+    /// How much was not checked. `errors` in lines that were written before format 3 of the report.
+    #[serde(alias = "errors")]
+    pub not_checked: usize,
     /// What was found that had not been there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub came: Vec<String>,
@@ -63,7 +64,7 @@ pub fn remember(history: &[Night], drift: &mut SiteDrift) -> Night {
     let blind: Vec<&str> = drift
         .findings
         .iter()
-        .filter(|finding| matches!(finding.state, State::Error { .. }))
+        .filter(|finding| matches!(finding.state, State::NotChecked { .. }))
         .map(|finding| finding.target.as_str())
         .collect();
     let is_hidden = |what: &str| {
@@ -82,21 +83,21 @@ pub fn remember(history: &[Night], drift: &mut SiteDrift) -> Night {
     let night = Night {
         at: drift.at.clone(),
         drifted: drift.count("drifted"),
-        errors: drift.count("error"),
+        not_checked: drift.count(NOT_CHECKED),
         came: came.into_iter().collect(),
         went: went.into_iter().map(|(what, _)| what.to_owned()).collect(),
     };
     drift.trend = recent
         .iter()
         .chain([&night])
-        .map(|night| Point { at: night.at.clone(), drifted: night.drifted, errors: night.errors })
+        .map(|night| Point { at: night.at.clone(), drifted: night.drifted, not_checked: night.not_checked })
         .collect();
     night
 }
 
 /// What is not as it must be, or what somebody should know; what nobody ever checks is no event.
 fn is_remembered(state: &State) -> bool {
-    matches!(state, State::Drifted { .. } | State::Error { .. } | State::Warning { .. } | State::Pending { .. })
+    matches!(state, State::Drifted { .. } | State::NotChecked { .. } | State::Warning { .. } | State::Pending { .. })
 }
 
 #[cfg(test)]
@@ -122,7 +123,7 @@ mod tests {
     }
 
     fn error(target: &str) -> Finding {
-        finding(target, State::Error { why: "no answer".to_owned() })
+        finding(target, State::NotChecked { why: "no answer".to_owned() })
     }
 
     /// A look at a site, remembered.

@@ -4,8 +4,10 @@ use crate::preflight;
 use crate::prelude::*;
 use incline_host::{Answers, Difference, Entry, Host, Judgement, Marked, Secrets, Seen, Sighting, View};
 use incline_model::desired::Stage;
-use incline_model::drift::{SiteDrift, State};
-use incline_model::plan::{Blocked, Expectation, FileChange, Impact, PropertyChange, Reason, SitePlan, Step, Verb};
+use incline_model::drift::{NOTHING, SiteDrift, State};
+use incline_model::plan::{
+    Blocked, Drifted, Expectation, FileChange, Impact, Left, PropertyChange, Reason, SitePlan, Step, Verb,
+};
 use serde_json::Value;
 
 /// The name of a stage of a host, as a step's target.
@@ -25,6 +27,8 @@ pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sigh
         seen: BTreeMap::new(),
         notes: Vec::new(),
         missing: Vec::new(),
+        // Hosts are always looked at themselves.
+        drift: Some(Left::default()),
     };
     let beside = preflight::faults(hosts, sightings);
     for host in hosts {
@@ -80,6 +84,8 @@ pub fn plan_hosts(site: &str, hosts: &[&Host], sightings: &BTreeMap<String, Sigh
                 }
                 Ok(view) => {
                     plan.seen.insert(target.clone(), view.fingerprint());
+                    let beyond = entries.iter().zip(&view.items).flat_map(|(entry, seen)| beyond(&target, entry, seen));
+                    plan.drift.get_or_insert_default().not_repaired.extend(beyond);
                     plan.notes.extend(
                         view.left.iter().map(|left| format!("{name}: the {left} is no longer wished for, and stays")),
                     );
@@ -207,7 +213,7 @@ fn in_the_way(target: &str, entries: &[Entry], view: &View) -> Option<Blocked> {
                 details.push(format!("{}: {cause}", entry.item.id()));
                 way_out.get_or_insert(hint.as_str());
             }
-            Judgement::Same | Judgement::Differs(_) => {}
+            Judgement::Same | Judgement::Differs(_) | Judgement::Beyond(_) => {}
         }
     }
     let cause = match details.len() {
@@ -216,6 +222,28 @@ fn in_the_way(target: &str, entries: &[Entry], view: &View) -> Option<Blocked> {
         number => format!("{number} things are in the way"),
     };
     Some(blocked(target, cause, details, way_out.unwrap_or("look at the host"), false))
+}
+
+/// What of an item is not as it must be, and a person's to put back.
+fn beyond(target: &str, entry: &Entry, seen: &Seen) -> Vec<Drifted> {
+    let Judgement::Beyond(changes) = &seen.judgement else { return Vec::new() };
+    let host = host_of(target);
+    let shown = |value: &Option<Value>| match value {
+        None => NOTHING.to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    let one = |change: &PropertyChange| Drifted {
+        target: target.to_owned(),
+        what: format!(
+            "{host} {}, {}: {} → {}; put it back by hand",
+            entry.item.id(),
+            change.path,
+            shown(&change.after),
+            shown(&change.before)
+        ),
+    };
+    changes.iter().map(one).collect()
 }
 
 /// The step of a host of which nothing is known.
@@ -295,11 +323,11 @@ pub fn drift_hosts(
         let answers = match sightings.get(&host.name) {
             Some(Sighting::Seen(answers)) => answers,
             Some(Sighting::Busy(who)) => {
-                drift.findings.push(whole(State::Error { why: format!("{who} is at work on it") }));
+                drift.findings.push(whole(State::NotChecked { why: format!("{who} is at work on it") }));
                 continue;
             }
             Some(Sighting::Unreachable { why, .. }) => {
-                drift.findings.push(whole(State::Error { why: why.clone() }));
+                drift.findings.push(whole(State::NotChecked { why: why.clone() }));
                 continue;
             }
             None => {
@@ -308,13 +336,13 @@ pub fn drift_hosts(
             }
         };
         for cause in beside.get(&host.name).into_iter().flatten() {
-            drift.findings.push(whole(State::Error { why: cause.clone() }));
+            drift.findings.push(whole(State::NotChecked { why: cause.clone() }));
         }
         for (stage, entries) in &host.stages {
             let view = match host.view(site, *stage, answers, secrets) {
                 Ok(view) => view,
                 Err(why) => {
-                    drift.findings.push(whole(State::Error { why }));
+                    drift.findings.push(whole(State::NotChecked { why }));
                     continue;
                 }
             };
@@ -344,6 +372,8 @@ pub fn drift_hosts(
 fn states(seen: &Seen) -> Vec<State> {
     match &seen.judgement {
         Judgement::Same => Vec::new(),
+        // It was made as it must be when the host became a node, whatever its mark says.
+        Judgement::Beyond(changes) => changes.iter().map(drifted).collect(),
         Judgement::Differs(difference) if seen.mark == Marked::Same => {
             difference.properties.iter().map(drifted).collect()
         }
@@ -351,7 +381,7 @@ fn states(seen: &Seen) -> Vec<State> {
             let what = if difference.missing { "it is made" } else { "it is changed" };
             vec![State::Pending { what: what.to_owned() }]
         }
-        Judgement::Unknown(why) => vec![State::Error { why: why.clone() }],
+        Judgement::Unknown(why) => vec![State::NotChecked { why: why.clone() }],
         Judgement::Refused { cause, .. } => {
             vec![State::Drifted {
                 property: String::new(),

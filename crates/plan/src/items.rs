@@ -40,7 +40,7 @@ pub(crate) fn drifted(change: &PropertyChange) -> State {
 
 /// What nobody has looked at.
 pub(crate) fn unseen() -> State {
-    State::Error { why: "nobody has looked at it".to_owned() }
+    State::NotChecked { why: "not checked".to_owned() }
 }
 
 /// A target that cannot be planned.

@@ -140,6 +140,7 @@ pub fn plan(
             .collect(),
         notes: desired.notes.clone(),
         missing: Vec::new(),
+        drift: None,
     }
 }
 

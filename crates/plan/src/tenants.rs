@@ -251,7 +251,7 @@ pub fn drift_tenants<'a>(
                 (objects, declared, warnings)
             }
             Some(Presence::Present { .. }) => {
-                find("tenant", State::Error { why: format!("the partition {} is not this site's", tenant.name) });
+                find("tenant", State::NotChecked { why: format!("the partition {} is not this site's", tenant.name) });
                 continue;
             }
             Some(Presence::Absent) => {
@@ -259,7 +259,7 @@ pub fn drift_tenants<'a>(
                 continue;
             }
             Some(Presence::Unreachable { why, .. }) => {
-                find("tenant", State::Error { why: why.clone() });
+                find("tenant", State::NotChecked { why: why.clone() });
                 continue;
             }
             None => {

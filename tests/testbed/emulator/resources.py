@@ -257,6 +257,7 @@ def trail(logical_id, properties, stack):
 
 def trail_update(physical_id, old, new, stack):
     cloudtrail._update_trail({**new, "Name": physical_id, "KmsKeyId": new.get("KMSKeyId", "")})
+    (cloudtrail._start_logging if new.get("IsLogging") else cloudtrail._stop_logging)({"Name": physical_id})
     return physical_id, {"Arn": cloudtrail._trail_arn(physical_id)}
 
 

@@ -19,9 +19,7 @@ impl Session {
             looks.push(async move {
                 let mut gathered = Gathered::default();
                 if let Err(error) = self.detect_in(stack, applied, &mut gathered).await {
-                    let why = error.to_string();
-                    let state = if error.is_denied() { State::Unchecked { why } } else { State::Error { why } };
-                    gathered.findings.push(of_stack(stack, state));
+                    gathered.findings.push(of_stack(stack, State::NotChecked { why: error.to_string() }));
                 }
                 gathered
             });
@@ -59,7 +57,7 @@ impl Session {
                     let why = answer.detection_status_reason().unwrap_or("for no reason given").to_owned();
                     gathered
                         .findings
-                        .push(of_stack(stack, State::Error { why: format!("drift detection failed: {why}") }));
+                        .push(of_stack(stack, State::NotChecked { why: format!("drift detection failed: {why}") }));
                     break;
                 }
                 _ => break,
@@ -110,7 +108,12 @@ fn one(gathered: &mut Gathered, resource: &Resource, drift: &aws_sdk_cloudformat
                 gathered.drifted(resource, "", "as applied", "modified, and CloudFormation does not say how");
             }
         }
-        // NOT_CHECKED, UNSUPPORTED, UNKNOWN: nobody looked.
+        // Reading it failed, whatever else may be read of it.
+        Some(status) if status.as_str() == "UNKNOWN" => {
+            let why = "CloudFormation could not read it".to_owned();
+            gathered.finding(resource, State::NotChecked { why });
+        }
+        // CloudFormation does not read its type: another read may.
         _ => {}
     }
 }

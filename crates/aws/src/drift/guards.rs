@@ -36,11 +36,19 @@ impl Session {
         crate::wire::from_xml(&text).map_err(|why| Error::new("s3", operation, "Malformed", why))
     }
 
+    /// A part of a bucket's settings; `null` where the bucket is there and the part is not.
+    async fn bucket_part(&self, operation: &str, bucket: &str, query: &str) -> Result<Value, Error> {
+        match self.bucket_answer(operation, bucket, query).await {
+            Err(error) if error.is_missing() && !error.is_no_bucket() => Ok(Value::Null),
+            answer => answer,
+        }
+    }
+
     async fn bucket(&self, bucket: &Resource, gathered: &mut Gathered) -> Result<(), Error> {
         let name = bucket.physical.as_str();
         let (encryption, block) = tokio::try_join!(
-            self.bucket_answer("GetBucketEncryption", name, "encryption"),
-            self.bucket_answer("GetPublicAccessBlock", name, "publicAccessBlock"),
+            self.bucket_part("GetBucketEncryption", name, "encryption"),
+            self.bucket_part("GetPublicAccessBlock", name, "publicAccessBlock"),
         )?;
         gathered.looked_at(bucket);
         let rule = "/BucketEncryption/ServerSideEncryptionConfiguration/0/ServerSideEncryptionByDefault";

@@ -103,7 +103,12 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
             return Err(Failure::Other { cause: "nothing was changed".to_owned(), hint: None });
         }
     }
-    let missed = if left_out.is_empty() { Exit::Done } else { Exit::Failed };
+    let missed = match (plan.not_repaired().next(), plan.not_checked().next(), left_out.is_empty()) {
+        (_, Some(_), _) | (.., false) => Exit::Failed,
+        // Drift that stays is a difference.
+        (Some(_), None, true) => Exit::Differences,
+        (None, None, true) => Exit::Done,
+    };
     if options.run.json {
         for blocked in &left_out {
             view::say(&view::run::left_out(blocked))?;
@@ -121,6 +126,9 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if !left_out.is_empty() && !options.run.json {
         let targets: Vec<&str> = left_out.iter().map(|blocked| blocked.target.as_str()).collect();
         view::say(&format!("Left out: {}.\n", targets.join(", ")))?;
+    }
+    if !options.run.json {
+        view::say(&view::plan::left(&plan))?;
     }
     Ok(if exit == Exit::Done { missed } else { exit })
 }
@@ -241,6 +249,10 @@ fn narrow(plan: &mut Plan, patterns: &[String], live: &Live) -> Result<(), Failu
         // A refusal is of the whole site, whichever of its targets is named.
         site.blocked.retain(|blocked| blocked.refused.is_some() || needed.contains(&blocked.target));
         site.notes.clear();
+        if let Some(left) = &mut site.drift {
+            left.not_repaired.retain(|one| needed.contains(&one.target));
+            left.not_checked.retain(|one| needed.contains(&one.target));
+        }
     }
     if let Some(site) = plan.sites.iter_mut().find(|site| !site.steps.is_empty()) {
         notes.sort();

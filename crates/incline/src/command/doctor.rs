@@ -202,7 +202,7 @@ async fn on_premises(templates: &Templates, site: &OnPrem, forks: u16) -> Result
     if let Some(f5) = &site.typed().f5 {
         let drift: Vec<SiteDrift> = onprem.drift();
         let why = drift.iter().flat_map(|drift| &drift.findings).find_map(|finding| match &finding.state {
-            State::Error { why } if is_of_tenant(&finding.target) => Some(why.clone()),
+            State::NotChecked { why } if is_of_tenant(&finding.target) => Some(why.clone()),
             _ => None,
         });
         tried.push(match why {
@@ -216,7 +216,7 @@ async fn on_premises(templates: &Templates, site: &OnPrem, forks: u16) -> Result
 /// Why something could not be checked.
 fn errors(drift: &SiteDrift) -> Vec<String> {
     let errors = drift.findings.iter().filter_map(|finding| match &finding.state {
-        State::Error { why } => Some(why.clone()),
+        State::NotChecked { why } => Some(why.clone()),
         _ => None,
     });
     errors.collect()

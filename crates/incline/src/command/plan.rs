@@ -7,7 +7,6 @@ use crate::live::{self, Chosen, Live};
 use crate::planner::{Against, Planner, Purpose, digests, table, take_in};
 use crate::{estate, pins, safeguards, view};
 use incline_aws::{Journal, Mode};
-use incline_model::plan::is_on_premises;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -83,11 +82,12 @@ pub(crate) fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         view::say(&view::plan::text(&plan, options.full, view::width()))?;
         view::say(&view::plan::judged(&judged))?;
     }
-    // A plan that does not see all of its hosts is no whole plan, and neither is one of which something is refused.
-    if plan.blocked().any(|blocked| is_on_premises(&blocked.target) || blocked.refused.is_some()) {
+    // A plan that does not see all of its stacks and hosts is no whole plan, and neither is one of which something is refused.
+    if plan.blocked().next().is_some() || plan.not_checked().next().is_some() {
         return Ok(Exit::Failed);
     }
-    Ok(if options.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
+    let differs = !plan.is_empty() || plan.not_repaired().next().is_some();
+    Ok(if options.detailed_exitcode && differs { Exit::Differences } else { Exit::Done })
 }
 
 /// Whether a folder can be compared with: it is there; and says which sites it leaves out.

@@ -3,6 +3,7 @@ use super::{count, style};
 use crate::audit::copies::Said;
 use crate::error::Failure;
 use incline_audit::{Access, Checked, Record, Trail, What};
+use incline_model::drift::NOT_CHECKED;
 use incline_model::event::{Event, Outcome};
 use std::collections::BTreeMap;
 
@@ -136,7 +137,8 @@ fn short(record: &Record, ends: &BTreeMap<u64, &What>) -> Option<String> {
                 "{who}  drift {}: {} drifted, {} not checked",
                 sites(at.iter().map(|look| &look.access)),
                 found("drifted"),
-                found("error")
+                // `error` in records of older versions.
+                found(NOT_CHECKED) + found("error")
             )
         }
         What::Approved { who, sites, plan, approval } => {

@@ -1,9 +1,9 @@
 //! What no longer holds, as text: what is the matter first, what was passed over last.
 use super::{count, style};
-use incline_model::drift::{CLASSES, Drift, Finding, News, SiteDrift, State};
+use incline_model::drift::{CLASSES, Drift, Finding, NOT_CHECKED, News, SiteDrift, State, class_name};
 use incline_model::plan::is_on_premises;
 
-/// The report. `full` lists what nobody could check, one by one.
+/// The report. `full` lists what is not covered, one by one.
 pub(crate) fn text(drift: &Drift, full: bool) -> String {
     let mut text = String::new();
     for site in &drift.sites {
@@ -17,21 +17,21 @@ fn site_text(text: &mut String, site: &SiteDrift, full: bool) {
     text.push_str(&format!("{}  {}\n", style::bold(&site.site), style::dim(&site.place)));
     for (class, title) in [
         ("drifted", style::red("drifted")),
-        ("error", style::red("could not be checked")),
+        (NOT_CHECKED, style::red("not checked")),
         ("warning", style::yellow("to know")),
         ("pending", style::yellow("pending: the inventory is ahead")),
         ("ignored", style::dim("ignored")),
-        ("unchecked", style::dim("unchecked")),
+        ("notCovered", style::dim("not covered")),
     ] {
         let of_class = || site.findings.iter().filter(|finding| finding.state.class() == class);
         if of_class().next().is_none() {
             continue;
         }
-        if class == "unchecked" && !full {
+        if class == "notCovered" && !full {
             let kinds: std::collections::BTreeSet<&str> = of_class().map(kind).collect();
             let kinds: Vec<&str> = kinds.into_iter().collect();
             let line = format!(
-                "unchecked: {} ({}); --full lists them",
+                "not covered: {} ({}); --full lists them",
                 count(of_class().count(), "resource"),
                 kinds.join(", ")
             );
@@ -73,7 +73,7 @@ fn finding_text(text: &mut String, finding: &Finding) {
             text.push_str(&format!("        {}\n", style::dim(&format!("until {until}: {reason}"))));
         }
         State::Pending { what } | State::Warning { what } => text.push_str(&format!("        {what}\n")),
-        State::Unchecked { why } | State::Error { why } => text.push_str(&format!("        {why}\n")),
+        State::NotCovered { why } | State::NotChecked { why } => text.push_str(&format!("        {why}\n")),
     }
 }
 
@@ -121,7 +121,7 @@ fn summary(drift: &Drift) -> String {
     for class in CLASSES {
         let number = drift.count(class);
         if number > 0 {
-            parts.push(format!("{number} {class}"));
+            parts.push(format!("{number} {}", class_name(class)));
         }
     }
     let is_new = |finding: &&Finding| finding.age.as_ref().is_some_and(|age| age.news == News::New);
@@ -132,7 +132,7 @@ fn summary(drift: &Drift) -> String {
     );
     let head = if drift.count("drifted") > 0 {
         style::red("Drift:")
-    } else if drift.count("error") > 0 {
+    } else if drift.count(NOT_CHECKED) > 0 {
         style::red("Not all checked:")
     } else {
         style::green("No drift:")

@@ -58,8 +58,8 @@ fn written(report: &Report) -> Result<String, Failure> {
     text.map(|text| text + "\n").map_err(|error| Failure::Other { cause: error.to_string(), hint: None })
 }
 
-/// A drift report: a suite a site. What drifted fails, what could not be checked is an error, what nobody checks or the inventory
-/// bears is skipped; what is in sync is one case.
+/// A drift report: a suite a site. What drifted fails, what was not checked is an error, what is not covered or the
+/// inventory bears is skipped; what is in sync is one case.
 pub(crate) fn drift(drift: &Drift) -> Result<String, Failure> {
     let mut report = Report::new("incline drift");
     for site in &drift.sites {
@@ -73,8 +73,8 @@ pub(crate) fn drift(drift: &Drift) -> Result<String, Failure> {
                     let status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                     (status, format!("{expected} → {actual}"))
                 }
-                State::Error { why } => (TestCaseStatus::non_success(NonSuccessKind::Error), why.clone()),
-                State::Unchecked { why } => (TestCaseStatus::skipped(), why.clone()),
+                State::NotChecked { why } => (TestCaseStatus::non_success(NonSuccessKind::Error), why.clone()),
+                State::NotCovered { why } => (TestCaseStatus::skipped(), why.clone()),
                 State::Ignored { reason, until, .. } => {
                     (TestCaseStatus::skipped(), format!("borne until {until}: {reason}"))
                 }

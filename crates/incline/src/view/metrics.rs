@@ -29,8 +29,8 @@ pub(crate) fn text(drift: &Drift) -> String {
     );
     family(
         "incline_drift_whole_look_timestamp_seconds",
-        "When the site was last looked at and nothing of it could not be checked.",
-        each(&|site| site.trend.iter().rev().find(|point| point.errors == 0).and_then(|point| seconds(&point.at))),
+        "When the site was last looked at and all that is covered was checked.",
+        each(&|site| site.trend.iter().rev().find(|point| point.not_checked == 0).and_then(|point| seconds(&point.at))),
     );
     family(
         "incline_drift_look_duration_seconds",

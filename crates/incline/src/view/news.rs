@@ -1,6 +1,6 @@
 //! What is new and what is gone, as messages.
 use super::count;
-use incline_model::drift::{Drift, Finding, News, SiteDrift};
+use incline_model::drift::{Drift, Finding, NOT_CHECKED, News, SiteDrift, class_name};
 use serde_json::{Value, json};
 
 /// As many findings of a site are named in a message as are read; the report has all.
@@ -22,11 +22,11 @@ pub(crate) fn json(drift: &Drift) -> Value {
 /// The news as a message for Slack (https://docs.slack.dev/messaging/formatting-message-text/).
 pub(crate) fn slack(drift: &Drift) -> Value {
     let mut lines =
-        vec![format!("*incline*: {} drifted, {} could not be checked", drift.count("drifted"), drift.count("error"))];
+        vec![format!("*incline*: {} drifted, {} not checked", drift.count("drifted"), drift.count(NOT_CHECKED))];
     for site in &drift.sites {
         let found: Vec<&Finding> = new(site).collect();
         for finding in found.iter().take(NAMED) {
-            lines.push(format!("• new, {}: `{}`", finding.state.class(), escaped(&finding.what())));
+            lines.push(format!("• new, {}: `{}`", class_name(finding.state.class()), escaped(&finding.what())));
         }
         if found.len() > NAMED {
             lines.push(format!("• and {} more that are new at {}", found.len() - NAMED, escaped(&site.site)));

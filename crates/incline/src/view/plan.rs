@@ -96,6 +96,15 @@ fn site_text(text: &mut String, site: &SitePlan, full: bool, width: usize) {
             text.push_str(&format!("    {line}\n"));
         }
     }
+    if let Some(left) = &site.drift {
+        for (title, list) in [("drift that cannot be repaired", &left.not_repaired), ("not checked", &left.not_checked)]
+        {
+            if !list.is_empty() {
+                text.push_str(&format!("\n  {}\n", style::red(title)));
+                list.iter().for_each(|one| text.push_str(&format!("  {} {}\n", style::red("!"), one.what)));
+            }
+        }
+    }
     if !site.notes.is_empty() && !site.steps.is_empty() {
         text.push_str(&format!("\n  {}\n", style::dim("to know")));
         for note in &site.notes {
@@ -384,20 +393,62 @@ fn impact(step: &Step) -> String {
     }
 }
 
+/// What is left of drift after all steps of a plan, in a line each.
+pub(crate) fn left(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (number, what) in [
+        (plan.not_repaired().count(), "Drift is left that incline cannot repair"),
+        (plan.not_checked().count(), "Not checked"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!("{} {}.\n", style::red(&format!("{what}:")), count(number, "finding")));
+        }
+    }
+    text
+}
+
+/// The summary of a plan without steps. That there is nothing to do is said only where all that is covered was looked at.
+fn nothing_planned(plan: &Plan) -> String {
+    let blocked = plan.blocked().count();
+    if blocked > 0 {
+        let seen: usize = plan.sites.iter().map(|site| site.unchanged.len()).sum();
+        let rest = match seen {
+            0 => "nothing else was seen".to_owned(),
+            _ => format!("{seen} others are as the inventories say"),
+        };
+        return format!(
+            "{} {} cannot be planned; {rest}.\n{}",
+            style::red("Not checked:"),
+            count(blocked, "target"),
+            left(plan)
+        );
+    }
+    let left = left(plan);
+    if !left.is_empty() {
+        return left;
+    }
+    let is_one = plan.sites.len() == 1;
+    if plan.basis == Basis::Live && plan.sites.iter().any(|site| site.drift.is_none()) {
+        return format!(
+            "{} The stacks are as the {}. Whether somebody changed their resources was not checked: `incline drift` does.\n",
+            style::bold("No changes."),
+            if is_one { "inventory says" } else { "inventories say" }
+        );
+    }
+    format!(
+        "{} {} as the inventories say.\n",
+        style::bold("Nothing to do."),
+        if is_one { "The site is" } else { "All sites are" }
+    )
+}
+
 fn summary(plan: &Plan) -> String {
     let refused = refused(plan);
     if plan.is_empty() {
         if !refused.is_empty() {
             return refused;
         }
-        if plan.blocked().next().is_some() {
-            return format!("{} What can be planned is as the inventories say.\n", style::bold("Nothing to do."));
-        }
-        return format!(
-            "{} {} as the inventories say.\n",
-            style::bold("Nothing to do."),
-            if plan.sites.len() == 1 { "The site is" } else { "All sites are" }
-        );
+        return nothing_planned(plan);
     }
     let totals: Vec<Totals> = plan.sites.iter().map(SitePlan::totals).collect();
     let sum = |field: fn(&Totals) -> usize| totals.iter().map(field).sum::<usize>();

@@ -1,7 +1,7 @@
 //! The estate in the morning: what drifted where, since when, and how the last nights were.
 use super::{moment, number, whole};
 use crate::view::count;
-use incline_model::drift::{CLASSES, Drift, Finding, News, Point, SiteDrift, State};
+use incline_model::drift::{CLASSES, Drift, Finding, NOT_CHECKED, News, Point, SiteDrift, State, class_name};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(crate) fn page(drift: &Drift) -> String {
             }
             dl.numbers {
                 (number("drifted", drift.count("drifted"), "drifted"))
-                (number("not checked", drift.count("error"), "error"))
+                (number("not checked", drift.count(NOT_CHECKED), "error"))
                 (number("new", news, "news"))
                 (number("gone", gone, "good"))
                 (number("in sync", in_sync, "good"))
@@ -49,7 +49,7 @@ pub(crate) fn page(drift: &Drift) -> String {
             fieldset {
                 legend.hidden { "Show" }
                 @for class in CLASSES {
-                    label.chip { input type="checkbox" name="class" value=(class) checked[class != "unchecked"]; (class) }
+                    label.chip { input type="checkbox" name="class" value=(class) checked[class != "notCovered"]; (class_name(class)) }
                 }
                 label.chip { input #only-news type="checkbox"; "only news" }
             }
@@ -64,7 +64,7 @@ pub(crate) fn page(drift: &Drift) -> String {
 }
 
 /// The classes that a site is marked by.
-const GRAVITY: [&str; 3] = ["error", "drifted", "warning"];
+const GRAVITY: [&str; 3] = [NOT_CHECKED, "drifted", "warning"];
 
 /// The gravest class of a site.
 fn class_of(site: &SiteDrift) -> &'static str {
@@ -72,19 +72,19 @@ fn class_of(site: &SiteDrift) -> &'static str {
 }
 
 fn gist(site: &SiteDrift) -> String {
-    let parts: Vec<String> = [("drifted", "drifted"), ("error", "not checked")]
+    let parts: Vec<String> = ["drifted", NOT_CHECKED]
         .into_iter()
-        .filter(|(class, _)| site.count(class) > 0)
-        .map(|(class, word)| format!("{} {word}", site.count(class)))
+        .filter(|class| site.count(class) > 0)
+        .map(|class| format!("{} {}", site.count(class), class_name(class)))
         .collect();
     if parts.is_empty() { "in sync".to_owned() } else { parts.join(", ") }
 }
 
 fn card(site: &SiteDrift) -> Markup {
-    let grave: Vec<&Finding> = site.findings.iter().filter(|finding| finding.state.class() != "unchecked").collect();
-    let mut unchecked: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    for finding in site.findings.iter().filter(|finding| finding.state.class() == "unchecked") {
-        unchecked.entry(&finding.kind).or_default().push(finding);
+    let grave: Vec<&Finding> = site.findings.iter().filter(|finding| finding.state.class() != "notCovered").collect();
+    let mut not_covered: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in site.findings.iter().filter(|finding| finding.state.class() == "notCovered") {
+        not_covered.entry(&finding.kind).or_default().push(finding);
     }
     html! {
         section id=(site.site) class={ "card " (class_of(site)) } {
@@ -101,14 +101,14 @@ fn card(site: &SiteDrift) -> Markup {
             @for class in CLASSES {
                 @for finding in grave.iter().filter(|finding| finding.state.class() == class) { (entry(finding)) }
             }
-            @if !unchecked.is_empty() {
-                details.finding data-class="unchecked" data-news="" {
+            @if !not_covered.is_empty() {
+                details.finding data-class="notCovered" data-news="" {
                     summary {
-                        span.class { "unchecked" } " " (count(unchecked.values().map(Vec::len).sum(), "resource"))
-                        " that neither CloudFormation nor incline can check"
+                        span.class { "not covered" } " " (count(not_covered.values().map(Vec::len).sum(), "resource"))
+                        " that no API shows incline"
                     }
                     dl {
-                        @for (kind, findings) in &unchecked {
+                        @for (kind, findings) in &not_covered {
                             dt { (kind) }
                             dd { @for finding in findings { code { (finding.what()) } " " } }
                         }
@@ -129,7 +129,7 @@ fn entry(finding: &Finding) -> Markup {
     html! {
         details.finding data-class=(class) data-news=(news) {
             summary {
-                span class={ "class " (class) } { (class) } " "
+                span class={ "class " (class) } { (class_name(class)) } " "
                 @if news == "new" { span.tag { "new" } " " }
                 @if news == "flapping" { span.tag { "comes and goes" } " " }
                 code { (finding.what()) }
@@ -143,7 +143,7 @@ fn entry(finding: &Finding) -> Markup {
                         (change(expected, actual))
                         dt { "Borne" } dd { "until " (until) ": " (reason) }
                     }
-                    State::Error { why } | State::Unchecked { why } => { dt { "Why" } dd { (why) } }
+                    State::NotChecked { why } | State::NotCovered { why } => { dt { "Why" } dd { (why) } }
                     State::Pending { what } | State::Warning { what } => { dt { "What" } dd { (what) } }
                 }
                 @if let Some(age) = &finding.age { dt { "Since" } dd { (moment(&age.since)) } }
@@ -164,7 +164,7 @@ fn trend(points: &[Point]) -> Markup {
     let most = points.iter().map(|point| point.drifted).max().unwrap_or(0).max(1);
     let height = |drifted: usize| (drifted * 28).div_ceil(most).max(1);
     let text = |point: &Point| {
-        let errors = if point.errors > 0 { format!(", {} not checked", point.errors) } else { String::new() };
+        let errors = if point.not_checked > 0 { format!(", {} not checked", point.not_checked) } else { String::new() };
         format!("{}: {} drifted{errors}", moment(&point.at), point.drifted)
     };
     let told = points.last().map(text).unwrap_or_default();
@@ -174,7 +174,7 @@ fn trend(points: &[Point]) -> Markup {
                 aria-label={ (count(points.len(), "night")) "; " (told) } {
                 @for (index, point) in points.iter().enumerate() {
                     rect x=(index * 8) y=(30 - height(point.drifted)) width="6" height=(height(point.drifted))
-                        class=(if point.errors > 0 { "error" } else if point.drifted > 0 { "drifted" } else { "good" }) {
+                        class=(if point.not_checked > 0 { "error" } else if point.drifted > 0 { "drifted" } else { "good" }) {
                         title { (text(point)) }
                     }
                 }
