@@ -41,7 +41,18 @@ fn starters_pass_check() {
     let path = folder.path().to_str().unwrap();
     succeed(&["--inventories", path, "init", "aws", "first"]);
     succeed(&["--inventories", path, "init", "onprem", "second"]);
-    succeed(&["--inventories", path, "check"]);
+    // Both are valid, and nothing of them was judged: there is no lock file yet.
+    let checked = incline(&["--inventories", path, "check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let text = stdout(&checked);
+    assert!(
+        text.contains("2 sites are valid") && text.contains("first: not judged: there is no incline.lock"),
+        "{text}"
+    );
+    for (format, sign) in [("sarif", "\"not-judged\""), ("junit", "errors=\"2\"")] {
+        let checked = incline(&["--inventories", path, "check", "--format", format]);
+        assert!(checked.status.code() == Some(1) && stdout(&checked).contains(sign), "{format}");
+    }
     let again = incline(&["--inventories", path, "init", "aws", "first"]);
     assert_eq!(again.status.code(), Some(1), "a starter must never overwrite a file");
 }

@@ -194,13 +194,68 @@ fn a_bad_estate_shows_every_category_to_people_to_reviewers_and_to_ci() {
     let excepted = prod["runs"][0]["results"].as_array().unwrap();
     assert_eq!(excepted.len(), 1);
     assert_eq!(excepted[0]["suppressions"][0]["status"], "accepted");
-    assert!(succeed(&["check", "--format", "junit"]).contains("skipped=\"1\""));
+    let junit = quick_junit::Report::deserialize_from_str(&succeed(&["check", "--format", "junit"])).unwrap();
+    let cases = junit.test_suites.iter().flat_map(|suite| &suite.test_cases);
+    let skipped: Vec<String> = cases
+        .filter_map(|case| match &case.status {
+            quick_junit::TestCaseStatus::Skipped { message, .. } => message.as_ref().map(|why| why.as_str().to_owned()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(skipped.iter().filter(|why| !why.starts_with("not applicable: ")).count(), 1);
     // What is no valid inventory at all is told in the same forms.
     let broken = changed_estate(PROD, "egress: natPerZone", "egress: sideways");
     let output = over(broken.path(), &["check", "--format", "sarif"]);
     let sarif: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "invalid-inventory");
     assert!(stdout(&over(broken.path(), &["check", "--format", "junit"])).contains("failures=\"1\""));
+}
+
+#[test]
+fn what_was_not_judged_is_never_green() {
+    let folder = changed_estate(PROD, "egress: natPerZone", "egress: natPerZone");
+    // A template that gives no items: no host can be rendered, and stacks can.
+    let templates = folder.path().join("templates");
+    std::fs::create_dir_all(templates.join("hosts")).unwrap();
+    std::fs::write(templates.join("hosts/prepare.yaml"), "not: a list\n").unwrap();
+    let broken = ["--templates", templates.to_str().unwrap(), "check"];
+    let output = over(folder.path(), &broken);
+    assert_eq!(output.status.code(), Some(1));
+    let text = all(&output);
+    for line in ["lakeside-prod: ", "riverside-dc: not judged: ", "hillcrest-dc: not judged: "] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let report: Value =
+        serde_json::from_slice(&over(folder.path(), &[&broken[..], &["--json"]].concat()).stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["assessments"].as_array().unwrap().len(), 1, "what could be rendered was judged");
+    let named = |report: &Value| -> Vec<String> {
+        let list = report["notJudged"].as_array().unwrap();
+        list.iter().map(|one| one["site"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(named(&report), ["hillcrest-dc", "riverside-dc"]);
+    let sarif = over(folder.path(), &[&broken[..], &["--format", "sarif"]].concat());
+    let sarif: Value = serde_json::from_slice(&sarif.stdout).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.iter().filter(|result| result["ruleId"] == "not-judged").count(), 2);
+    assert_eq!(sarif["runs"][0]["invocations"][0]["executionSuccessful"], false);
+    serde_json::from_value::<serde_sarif::sarif::Sarif>(sarif).unwrap();
+    let junit = over(folder.path(), &[&broken[..], &["--format", "junit"]].concat());
+    let junit = quick_junit::Report::deserialize_from_str(&stdout(&junit)).unwrap();
+    assert_eq!((junit.errors, junit.failures), (2, 0));
+}
+
+#[test]
+fn a_rule_that_looks_at_hosts_only_says_so_of_a_site_in_aws() {
+    let report: Value = serde_json::from_str(&succeed(&["check", "--json"])).unwrap();
+    let assessments = report["assessments"].as_array().unwrap();
+    let of = |site: &str| &assessments.iter().find(|one| one["site"] == site).unwrap()["notApplicable"];
+    assert_eq!(of("lakeside-prod")["no-swap"], "it looks at on-premises hosts only");
+    assert_eq!(of("riverside-dc")["metadata-v2"], "it looks at stacks in AWS only");
+    assert!(of("riverside-dc")["no-swap"].is_null());
+    let text = succeed(&["check"]);
+    let line = text.lines().find(|line| line.starts_with("lakeside-prod: ")).unwrap();
+    assert!(line.contains("it looks at on-premises hosts only") && !line.contains("all hold"), "{line}");
 }
 
 /// What rules look at of a site of the example estate.

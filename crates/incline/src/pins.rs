@@ -48,6 +48,12 @@ pub(crate) fn told(lacking: &[Need]) -> Option<String> {
     ))
 }
 
+/// Why a site without a lock file is not judged whole.
+pub(crate) fn unlocked(site: &Site) -> Option<String> {
+    let lacking = site.lacking();
+    (!lacking.is_empty()).then(|| format!("there is no {FILE_NAME}; {NOT_PINNED}: {}", in_words(lacking)))
+}
+
 /// How many pins some sites lack, with what shows them; nothing where they lack none.
 pub(crate) fn counted<'a>(sites: impl IntoIterator<Item = &'a Site>) -> Option<String> {
     let lacking: BTreeSet<&Need> = sites.into_iter().flat_map(Site::lacking).collect();

@@ -43,6 +43,21 @@ pub(crate) fn gate(source: &Source, estate: &Estate, templates: &Templates, name
     if faults.is_empty() { Ok(()) } else { Err(Failure::Refused { faults, texts: source.texts.clone() }) }
 }
 
+/// A site that no rule was asked about.
+pub(crate) struct NotJudged {
+    pub(crate) site: String,
+    /// Its inventory.
+    pub(crate) file: String,
+    pub(crate) why: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl NotJudged {
+    pub(crate) fn new(inventory: &Inventory, why: String, hint: Option<String>) -> Self {
+        Self { site: inventory.content.name().to_string(), file: inventory.file.clone(), why, hint }
+    }
+}
+
 /// A rule that does not hold at a site, in one way of bearing that.
 pub(crate) struct Broken<'a> {
     pub(crate) site: &'a str,

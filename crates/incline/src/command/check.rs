@@ -2,7 +2,7 @@
 use crate::arguments::{Check, CheckFormat, Common};
 use crate::error::{Exit, Failure};
 use crate::estate::Source;
-use crate::safeguards::Broken;
+use crate::safeguards::{Broken, NotJudged};
 use crate::{estate, pins, safeguards, view};
 use incline_model::estate::Estate;
 use incline_model::fault::Fault;
@@ -19,21 +19,22 @@ pub(crate) fn run(common: &Common, options: &Check) -> Result<Exit, Failure> {
         Err(other) => return Err(other),
     };
     let assessments = checked.as_ref().map(|checked| checked.assessments.as_slice()).unwrap_or_default();
+    let not_judged = checked.as_ref().map(|checked| checked.not_judged.as_slice()).unwrap_or_default();
     let broken = match &checked {
         Some(checked) => safeguards::broken(&catalogue, &checked.source, assessments, |_| true),
         None => Vec::new(),
     };
     let text = match (options.format, options.json) {
-        (Some(CheckFormat::Sarif), _) => view::sarif::text(&catalogue, &faults, &broken),
-        (Some(CheckFormat::Junit), _) => view::junit::checked(&catalogue, &faults, assessments, &broken)?,
-        (None, true) => view::failure::faults_json(&faults, assessments),
-        (None, false) => checked.as_ref().map(|checked| people(checked, &catalogue, &broken)).unwrap_or_default(),
+        (Some(CheckFormat::Sarif), _) => view::sarif::text(&catalogue, &faults, &broken, not_judged),
+        (Some(CheckFormat::Junit), _) => view::junit::checked(&catalogue, &faults, assessments, &broken, not_judged)?,
+        (None, true) => view::failure::faults_json(&faults, assessments, not_judged),
+        (None, false) => checked.as_ref().map(|checked| people(checked, &broken)).unwrap_or_default(),
     };
     view::say(&text)?;
     if let (Some(checked), true) = (&checked, options.format.is_none() && !options.json && !faults.is_empty()) {
         return Err(estate::failure(faults, checked.source.texts.clone()));
     }
-    let is_refused = !faults.is_empty() || assessments.iter().any(Assessment::refuses);
+    let is_refused = !faults.is_empty() || !not_judged.is_empty() || assessments.iter().any(Assessment::refuses);
     Ok(if is_refused { Exit::Failed } else { Exit::Done })
 }
 
@@ -43,12 +44,12 @@ struct Checked {
     /// How many stacks were rendered.
     stacks: usize,
     assessments: Vec<Assessment>,
+    /// Sites that could not be rendered, or that are held to safeguards and have no assessment.
+    not_judged: Vec<NotJudged>,
     /// What a reader should know of sites in AWS that is no fault: the site, and what.
     notes: Vec<(String, String)>,
-    /// What the lock file does not pin, where that is a fault: there is a lock file, or a site is held to safeguards.
+    /// What the lock file, where there is one, does not pin.
     unpinned: Vec<Fault>,
-    /// The same in one line, wherever something is not pinned.
-    told: Option<String>,
 }
 
 fn check(common: &Common, catalogue: &Catalogue) -> Result<Checked, Failure> {
@@ -56,38 +57,53 @@ fn check(common: &Common, catalogue: &Catalogue) -> Result<Checked, Failure> {
     let estate = source.validate()?;
     // What only rendering can tell: sizes of templates and of user data, and what safeguards say of it all.
     let templates = estate::templates(common)?;
-    let (mut stacks, mut assessments, mut notes) = (0, Vec::new(), Vec::new());
+    let (mut stacks, mut assessments, mut not_judged, mut notes) = (0, Vec::new(), Vec::new(), Vec::new());
     for site in estate.sites().filter(|site| matches!(site, Site::Aws(_)) || site.safeguards().is_some()) {
-        let documents = safeguards::documents(site, &estate, &templates)?;
-        stacks += documents.iter().filter(|document| document.of == Of::Stack).count();
-        assessments.extend(safeguards::assessment(catalogue, site, &documents));
+        let inventory = source.inventories.iter().find(|one| one.content.name() == site.name());
+        match safeguards::documents(site, &estate, &templates) {
+            Ok(documents) => {
+                stacks += documents.iter().filter(|document| document.of == Of::Stack).count();
+                assessments.extend(safeguards::assessment(catalogue, site, &documents));
+            }
+            // One site that cannot be rendered hides no other.
+            Err(failure) => {
+                let why = view::failure::chain(&failure);
+                not_judged.extend(inventory.map(|inventory| NotJudged::new(inventory, why, failure.hint())));
+                continue;
+            }
+        }
         if let Site::Aws(site) = site {
-            let told = estate::desired(site, &estate, &templates)?.notes;
-            notes.extend(told.into_iter().map(|note| (site.typed().name.to_string(), note)));
+            let known = estate::desired(site, &estate, &templates)?.notes;
+            notes.extend(known.into_iter().map(|note| (site.typed().name.to_string(), note)));
+        }
+        // What was not judged is never green, whatever the reason.
+        let is_judged = assessments.iter().any(|assessment| assessment.site == site.name().as_str());
+        if site.safeguards().is_some() && !is_judged {
+            let why = "no rule was asked about it".to_owned();
+            not_judged.extend(inventory.map(|inventory| NotJudged::new(inventory, why, None)));
         }
     }
-    // Before the first lock file, a site that is held to nothing is valid without one. Where a site is held to safeguards, or
-    // the lock file lacks something, a missing pin is a fault.
+    // A version that a lock file lacks is a fault of the choice that asks for it. Before the first lock file, all is judged but
+    // what nodes boot from.
     let lock = source.lock.as_ref().map(|(_, lock)| lock);
-    let is_fault = |inventory: &&Inventory| {
-        let site = estate.site(inventory.content.name().as_str());
-        lock.is_some() || site.is_some_and(|site| site.safeguards().is_some())
-    };
-    let faulty: Vec<Inventory> = source.inventories.iter().filter(is_fault).cloned().collect();
-    let (unpinned, told) = (Estate::unpinned(&faulty, lock), pins::counted(estate.sites()));
-    Ok(Checked { source, stacks, assessments, notes, unpinned, told })
+    let unpinned = if lock.is_some() { Estate::unpinned(&source.inventories, lock) } else { Vec::new() };
+    if lock.is_none() {
+        let of = |inventory: &Inventory| estate.site(inventory.content.name().as_str()).and_then(pins::unlocked);
+        let hint = || Some("`incline lock status` lists the command for each pin".to_owned());
+        let without = |inventory| of(inventory).map(|why| NotJudged::new(inventory, why, hint()));
+        not_judged.extend(source.inventories.iter().filter_map(without));
+    }
+    Ok(Checked { source, stacks, assessments, not_judged, notes, unpinned })
 }
 
-fn people(checked: &Checked, catalogue: &Catalogue, broken: &[Broken<'_>]) -> String {
+fn people(checked: &Checked, broken: &[Broken<'_>]) -> String {
     let sites = checked.source.inventories.len();
-    let stacks = checked.stacks;
     let open = broken.iter().filter(|broken| !matches!(broken.bearing, Bearing::Excepted { .. }));
     let faults: Vec<Fault> = open.map(|broken| broken.fault.clone()).collect();
     let mut text = view::failure::snippets(&faults, &checked.source.texts);
-    text.push_str(&format!("{sites} sites are valid; {stacks} stacks render within AWS's limits.\n"));
-    let rules = catalogue.rules().count();
-    text.extend(checked.told.iter().map(|told| format!("{told}.\n")));
-    text.extend(checked.assessments.iter().map(|assessment| view::safeguards::summary(assessment, rules)));
+    text.push_str(&format!("{sites} sites are valid; {} stacks render within AWS's limits.\n", checked.stacks));
+    text.extend(checked.assessments.iter().map(view::safeguards::summary));
+    text.extend(checked.not_judged.iter().map(view::safeguards::not_judged));
     text.extend(checked.notes.iter().map(|(site, note)| format!("{site}, to know: {note}\n")));
     text
 }

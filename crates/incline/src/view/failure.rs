@@ -1,6 +1,7 @@
 //! Failures: faults with snippet, cause and hint; everything else as a chain of causes and a hint.
 use super::{style, width};
 use crate::error::{Exit, Failure};
+use crate::safeguards::NotJudged;
 use incline_model::fault::Fault;
 use incline_model::inventory::{Parser, masked};
 use incline_safeguards::Assessment;
@@ -36,14 +37,20 @@ fn text(failure: &Failure) -> String {
     text
 }
 
-/// A failure in one line: what, its causes, and the way out.
-pub(crate) fn line(failure: &Failure) -> String {
+/// A failure and its causes in one line.
+pub(crate) fn chain(failure: &Failure) -> String {
     let mut text = failure.to_string();
     let mut cause = failure.source();
     while let Some(error) = cause {
         text.push_str(&format!(": {error}"));
         cause = error.source();
     }
+    text
+}
+
+/// A failure in one line: what, its causes, and the way out.
+pub(crate) fn line(failure: &Failure) -> String {
+    let mut text = chain(failure);
     if let Some(hint) = failure.hint() {
         text.push_str(&format!("; {hint}"));
     }
@@ -79,8 +86,8 @@ pub(crate) fn snippets(faults: &[Fault], texts: &BTreeMap<String, String>) -> St
     text
 }
 
-/// The outcome of a check as JSON: `{"ok": …, "faults": […], "assessments": […]}`, version 1.
-pub(crate) fn faults_json(faults: &[Fault], assessments: &[Assessment]) -> String {
+/// The outcome of a check as JSON: `{"ok": …, "faults": […], "assessments": […], "notJudged": […]}`, version 1.
+pub(crate) fn faults_json(faults: &[Fault], assessments: &[Assessment], not_judged: &[NotJudged]) -> String {
     let refused = assessments.iter().any(Assessment::refuses);
     let list: Vec<_> = faults
         .iter()
@@ -91,8 +98,13 @@ pub(crate) fn faults_json(faults: &[Fault], assessments: &[Assessment]) -> Strin
             })
         })
         .collect();
-    let ok = list.is_empty() && !refused;
-    format!("{:#}\n", json!({ "format": 1, "ok": ok, "faults": list, "assessments": assessments }))
+    let unjudged: Vec<_> = not_judged
+        .iter()
+        .map(|one| json!({ "site": one.site, "file": one.file, "why": one.why, "hint": one.hint }))
+        .collect();
+    let ok = list.is_empty() && unjudged.is_empty() && !refused;
+    let outcome = json!({ "format": 1, "ok": ok, "faults": list, "assessments": assessments, "notJudged": unjudged });
+    format!("{outcome:#}\n")
 }
 
 /// A fault as miette draws it.

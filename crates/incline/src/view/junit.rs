@@ -1,17 +1,18 @@
 //! What passes and what fails, as JUnit's XML.
 use crate::error::Failure;
-use crate::safeguards::Broken;
+use crate::safeguards::{Broken, NotJudged};
 use incline_model::drift::{Drift, State};
 use incline_model::fault::Fault;
 use incline_safeguards::{Assessment, Bearing, Catalogue};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-/// A check: a suite a site, a case a rule. What is excepted is skipped.
+/// A check: a suite a site, a case a rule. What is excepted or not applicable is skipped; a site that was not judged is an error.
 pub(crate) fn checked(
     catalogue: &Catalogue,
     faults: &[Fault],
     assessments: &[Assessment],
     broken: &[Broken<'_>],
+    not_judged: &[NotJudged],
 ) -> Result<String, Failure> {
     let mut report = Report::new("incline check");
     if !faults.is_empty() {
@@ -27,14 +28,11 @@ pub(crate) fn checked(
             let of_rule = broken.iter().filter(|broken| broken.site == assessment.site && broken.rule.id == rule.id);
             let (borne, open): (Vec<_>, Vec<_>) =
                 of_rule.partition(|broken| matches!(broken.bearing, Bearing::Excepted { .. }));
-            let status = match (open.first(), borne.first()) {
-                (Some(open), _) => failed(&open.fault),
-                (None, Some(borne)) => {
-                    let mut status = TestCaseStatus::skipped();
-                    status.set_message(borne.fault.cause.clone());
-                    status
-                }
-                (None, None) => TestCaseStatus::success(),
+            let status = match (open.first(), borne.first(), assessment.not_applicable.get(&rule.id)) {
+                (Some(open), ..) => failed(&open.fault),
+                (None, Some(borne), _) => skipped(&borne.fault.cause),
+                (None, None, Some(why)) => skipped(&format!("not applicable: {why}")),
+                (None, None, None) => TestCaseStatus::success(),
             };
             let mut case = TestCase::new(rule.id.clone(), status);
             case.set_classname(format!("{}.{}", assessment.site, rule.category.name()));
@@ -42,7 +40,21 @@ pub(crate) fn checked(
         }
         report.add_test_suite(suite);
     }
+    for one in not_judged {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        let hint = one.hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+        status.set_message(format!("not judged: {}", one.why)).set_description(format!("{}{hint}", one.file));
+        let mut suite = TestSuite::new(one.site.clone());
+        suite.add_test_case(TestCase::new("safeguards", status));
+        report.add_test_suite(suite);
+    }
     written(&report)
+}
+
+fn skipped(why: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(why);
+    status
 }
 
 fn failed(fault: &Fault) -> TestCaseStatus {

@@ -1,5 +1,5 @@
 //! What is wrong with inventories, as SARIF 2.1.0 (https://docs.oasis-open.org/sarif/sarif/v2.1.0/).
-use crate::safeguards::Broken;
+use crate::safeguards::{Broken, NotJudged};
 use incline_model::fault::Fault;
 use incline_safeguards::{Bearing, Catalogue, Severity};
 use serde_json::{Value, json};
@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 /// What a fault of an inventory is called, which no safeguard has to do with.
 const INVALID: &str = "invalid-inventory";
 
-/// The log of one run.
-pub(crate) fn text(catalogue: &Catalogue, faults: &[Fault], broken: &[Broken<'_>]) -> String {
+/// What a site is called that was not judged.
+const NOT_JUDGED: &str = "not-judged";
+
+/// The log of one run. A run in which something was not judged is told as one that did not succeed.
+pub(crate) fn text(catalogue: &Catalogue, faults: &[Fault], broken: &[Broken<'_>], not_judged: &[NotJudged]) -> String {
     let rules = catalogue.rules().map(|rule| {
         json!({
             "id": rule.id,
@@ -24,7 +27,12 @@ pub(crate) fn text(catalogue: &Catalogue, faults: &[Fault], broken: &[Broken<'_>
         "shortDescription": { "text": "An inventory is not what it must be" },
         "defaultConfiguration": { "level": "error" },
     });
-    let rules: Vec<Value> = rules.chain([invalid]).collect();
+    let unjudged = json!({
+        "id": NOT_JUDGED,
+        "shortDescription": { "text": "No safeguard of the site was judged" },
+        "defaultConfiguration": { "level": "error" },
+    });
+    let rules: Vec<Value> = rules.chain([invalid, unjudged]).collect();
     let faults = faults.iter().map(|fault| result(INVALID, "error", fault));
     let broken = broken.iter().map(|broken| {
         let mut result = result(&broken.rule.id, level(broken.rule.severity), &broken.fault);
@@ -36,13 +44,24 @@ pub(crate) fn text(catalogue: &Catalogue, faults: &[Fault], broken: &[Broken<'_>
         result["properties"] = json!({ "site": broken.site, "targets": targets });
         result
     });
-    let results: Vec<Value> = faults.chain(broken).collect();
+    let unjudged = not_judged.iter().map(|one| {
+        let hint = one.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        json!({
+            "ruleId": NOT_JUDGED,
+            "level": "error",
+            "message": { "text": format!("{} was not judged: {}{hint}", one.site, one.why) },
+            "locations": [{ "physicalLocation": { "artifactLocation": { "uri": one.file } } }],
+            "properties": { "site": one.site },
+        })
+    });
+    let results: Vec<Value> = faults.chain(broken).chain(unjudged).collect();
     let log = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": { "name": "incline", "semanticVersion": env!("CARGO_PKG_VERSION"), "rules": rules } },
             "columnKind": "unicodeCodePoints",
+            "invocations": [{ "executionSuccessful": not_judged.is_empty() }],
             "results": results,
         }],
     });
