@@ -4,6 +4,7 @@ mod absent;
 mod artifact;
 mod block;
 mod certificates;
+mod cluster_files;
 mod command;
 mod directory;
 mod export;
@@ -24,6 +25,7 @@ mod node;
 mod nodes;
 mod package;
 pub(crate) mod path;
+mod pki;
 mod reach;
 mod repository;
 mod secret_file;
@@ -204,6 +206,10 @@ kinds! {
     Certificates(certificates::Certificates) "certificates"
     /// The static pods of a control-plane host, as kubeadm would make them.
     StaticPods(static_pods::StaticPods) "staticPods"
+    /// What runs on a node beside what other items compare.
+    ClusterFiles(cluster_files::ClusterFiles) "clusterFiles"
+    /// Who may read and write the keys of a node.
+    Pki(pki::Pki) "pki"
     /// The settings of a node's kubelet, as kubeadm would make them.
     KubeletSettings(kubelet_settings::KubeletSettings) "kubeletSettings"
     /// Snapshots that a timer takes, the newest young and large enough.

@@ -216,7 +216,8 @@ fn tampering_is_found_and_repaired() {
     );
     cluster.on(
         2,
-        "rm /opt/incline/bin/etcdctl; sed -i s/Metadata/RequestResponse/ /etc/incline/kubernetes/audit-policy.yaml",
+        "rm /opt/incline/bin/etcdctl; sed -i s/Metadata/RequestResponse/ /etc/incline/kubernetes/audit-policy.yaml; chmod 644 /etc/kubernetes/pki/ca.key
+         mkdir -p /etc/systemd/system/kubelet.service.d; printf '[Service]\\nEnvironment=OPEN=1\\n' >/etc/systemd/system/kubelet.service.d/open.conf; systemctl daemon-reload",
     );
     cluster.on(1, "kubectl delete networkpolicy default-deny");
     // A kubelet that lets everybody in: by its settings, and by a flag that overrules them.
@@ -242,6 +243,8 @@ fn tampering_is_found_and_repaired() {
         "baseline",
         "/var/lib/kubelet/config.yaml",
         "kubeadm-flags",
+        "dropIn",
+        "/etc/kubernetes/pki/ca.key mode",
     ] {
         assert!(said.contains(name), "{name} is not said:\n{said}");
     }
@@ -249,6 +252,17 @@ fn tampering_is_found_and_repaired() {
     succeeded(&lab.incline(&["drift", "lab"]), "nothing drifts any more");
     cluster.ready(4);
     assert!(!lets_in(3) && !lets_in(4));
+    // What only a person may put back is named for each host, and holds up nothing else.
+    cluster.on(4, "echo '# a static pod' >/etc/kubernetes/manifests/shell.yaml");
+    cluster.on(3, "cd /etc/kubernetes && cp encryption.yaml /root && sed -i '/identity/d; s/  providers:/  providers:\\n  - identity: {}/' encryption.yaml && cp manifests/etcd.yaml /root && sed -i s/client-cert-auth=true/client-cert-auth=false/ manifests/etcd.yaml");
+    let said = stdout(&lab.incline(&["drift", "lab"]));
+    for name in ["static pod shell.yaml", "encryption.yaml", "etcd.yaml: - --client-cert-auth=true"] {
+        assert!(said.contains(name), "{name} is not in:\n{said}");
+    }
+    assert_eq!(lab.incline(&["apply", "--yes", "lab"]).status.code(), Some(2));
+    cluster.on(4, "rm /etc/kubernetes/manifests/shell.yaml");
+    cluster.on(3, "cp /root/encryption.yaml /etc/kubernetes/ && cp /root/etcd.yaml /etc/kubernetes/manifests/");
+    within(Duration::from_secs(150), || lab.incline(&["drift", "lab"]).status.success());
 }
 
 /// The example site's storage classes and local volumes are what the API server takes.
