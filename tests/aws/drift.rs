@@ -266,3 +266,73 @@ fn a_buckets_parts_are_found_and_repaired_and_a_bucket_is_not_called_gone() {
     assert!(s3("GET", &format!("{bucket}?publicAccessBlock"), &[]).contains("<BlockPublicPolicy>true"));
     aws.ends(&["drift"], 0);
 }
+
+#[test]
+#[ignore = "needs the testbed: cargo xtask test"]
+fn a_rule_never_holds_where_what_it_reads_has_drifted_or_was_not_checked() {
+    let aws = Aws::with_example();
+    aws.ends(&["apply", "--yes", "lakeside-prod", "lakeside-staging"], 0);
+    let account = "210987654321";
+    let standings = |aws: &Aws, code: i32| -> std::collections::BTreeMap<String, String> {
+        aws.ends(&["evidence", "lakeside-prod", "--out", "evidence"], code);
+        let text = std::fs::read(aws.folder.path().join("evidence/lakeside-prod.json")).unwrap();
+        let evidence: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let all = evidence["safeguards"].as_array().unwrap();
+        all.iter().map(|one| (word(&one["rule"]), word(&one["standing"]))).collect()
+    };
+    let sound = standings(&aws, 0);
+    let changed = |now: &std::collections::BTreeMap<String, String>| -> Vec<String> {
+        now.iter().filter(|(rule, how)| sound[*rule] != **how).map(|(rule, how)| format!("{rule} {how}")).collect()
+    };
+    let elb = |form: &str| aws.query("elasticloadbalancing", account, &format!("Version=2012-06-01&{form}"));
+    let timeout = |seconds: &str| {
+        elb(&format!(
+            "Action=ModifyLoadBalancerAttributes&LoadBalancerName=lakeside-prod-clinical&LoadBalancerAttributes.ConnectionSettings.IdleTimeout={seconds}"
+        ))
+    };
+    // Drift, and no rule's.
+    timeout("90");
+    aws.ends(&["drift", "lakeside-prod"], 2);
+    assert_eq!(changed(&standings(&aws, 0)), Vec::<String>::new());
+    timeout("60");
+    // SSH to the workers from everywhere: their group's template has no rule of its own.
+    let groups = aws.query("ec2", account, "Action=DescribeSecurityGroups&Version=2016-11-15");
+    let workers =
+        groups.split("<groupId>").find(|part| part.contains("<groupDescription>lakeside-prod workers<")).unwrap();
+    let workers = workers.split('<').next().unwrap();
+    let port = |verb: &str| {
+        aws.query("ec2", account, &format!("Version=2016-11-15&Action={verb}SecurityGroupIngress&GroupId={workers}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=22&IpPermissions.1.ToPort=22&IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0"))
+    };
+    port("Authorize");
+    let open = changed(&standings(&aws, 2));
+    for rule in ["ingress-from-anywhere", "ingress-rule-from-anywhere", "ingress-all-ports"] {
+        assert!(open.contains(&format!("{rule} drifted")), "{rule}: {open:?}");
+    }
+    assert!(open.len() < 8, "no rule about anything else: {open:?}");
+    port("Revoke");
+    // A trail that somebody has stopped, and one that is gone.
+    let trail = |action: &str, body: &str| {
+        aws.json(
+            "cloudtrail",
+            account,
+            &format!("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.{action}"),
+            body,
+        )
+    };
+    trail("StopLogging", r#"{"Name":"incline-lakeside-prod"}"#);
+    assert!(changed(&standings(&aws, 2)).contains(&"trail-there drifted".to_owned()));
+    aws.ends(&["apply", "--mend-drift", "--yes", "lakeside-prod"], 0);
+    assert_eq!(changed(&standings(&aws, 0)), Vec::<String>::new());
+    trail("DeleteTrail", r#"{"Name":"incline-lakeside-prod"}"#);
+    assert!(changed(&standings(&aws, 2)).contains(&"trail-there drifted".to_owned()));
+    // What may not be read is not said to hold.
+    let aws = aws.behind_faults();
+    aws.network_faults(
+        r#"[{"service":"kms","operation":"GetKeyPolicy","error":{"code":"AccessDeniedException","status":400}}]"#,
+    );
+    let blind = changed(&standings(&aws, 1));
+    for rule in ["key-rotated", "key-policy-named"] {
+        assert!(blind.contains(&format!("{rule} not-checked")), "{rule}: {blind:?}");
+    }
+}

@@ -3,6 +3,7 @@
 mod audit;
 mod boot;
 pub mod cluster;
+mod evidence;
 mod execs;
 mod faults;
 mod kinds;

@@ -1,5 +1,7 @@
 //! What an auditor is shown of a site: the safeguards that it is held to, how each stands now and where, what is excepted, who
 //! looked when, and who changed what with whose approval.
+mod touch;
+
 use crate::look::Looked;
 use incline_audit::{Approval, Checked, Head, Person, What};
 use incline_model::desired::Desired;
@@ -9,9 +11,10 @@ use incline_model::observed::Observed;
 use incline_safeguards::{Assessment, Bearing, Catalogue, Category, Rule, Severity};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use touch::Touch;
 
 /// The version of the evidence's JSON.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// As many looks are shown as a month has nights.
 const LOOKS: usize = 30;
@@ -33,10 +36,10 @@ pub(crate) struct Evidence {
     pub(crate) held_to: Safeguards,
     pub(crate) paragraphs: Vec<Paragraph>,
     pub(crate) safeguards: Vec<Safeguard>,
-    /// What was found by that look, apart from what is in sync and what nobody can check.
+    /// What was found by that look, apart from what is in sync and what is not covered.
     pub(crate) drift: Vec<Finding>,
     pub(crate) in_sync: usize,
-    pub(crate) unchecked: usize,
+    pub(crate) not_covered: usize,
     /// Earlier looks, the last first.
     pub(crate) looks: Vec<Look>,
     /// Changes, the last first.
@@ -53,14 +56,18 @@ pub(crate) struct Paragraph {
 }
 
 /// How a safeguard stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Standing {
     Holds,
     Broken,
     Excepted,
-    /// It was made so, and is so no longer.
+    /// Something that it reads is not as it was applied.
     Drifted,
+    /// Something that it reads could not be read.
+    NotChecked,
+    /// A host has not, or not yet, what the inventory asks for.
+    Pending,
     /// There is nothing at this site that it is about.
     NotApplicable,
 }
@@ -72,6 +79,8 @@ impl Standing {
             Self::Broken => "does not hold",
             Self::Excepted => "excepted",
             Self::Drifted => "drifted",
+            Self::NotChecked => "not checked",
+            Self::Pending => "pending",
             Self::NotApplicable => "not applicable",
         }
     }
@@ -91,8 +100,17 @@ pub(crate) struct Safeguard {
     pub(crate) places: BTreeSet<String>,
     /// Where it does not hold, and how that is borne.
     pub(crate) broken: Vec<(String, Bearing)>,
-    /// What of its places has drifted.
-    pub(crate) drifted: Vec<String>,
+    /// What has drifted of what it reads.
+    pub(crate) drifted: BTreeSet<String>,
+    /// What could not be read of it.
+    pub(crate) not_checked: BTreeSet<String>,
+    /// What hosts do not have of it.
+    pub(crate) pending: BTreeSet<String>,
+    /// What no API shows of it: there it is judged by what was applied.
+    pub(crate) not_covered: BTreeSet<String>,
+    /// Why there is nothing that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_applicable: Option<&'static str>,
 }
 
 /// Somebody looked.
@@ -180,7 +198,7 @@ impl Evidence {
                 .map(|rule| rule.id.clone())
                 .collect(),
         });
-        let unchecked = |finding: &&Finding| matches!(finding.state, State::NotCovered { .. });
+        let not_covered = |finding: &&Finding| matches!(finding.state, State::NotCovered { .. });
         let findings = || drift.into_iter().flat_map(|drift| &drift.findings);
         Self {
             format: FORMAT,
@@ -191,9 +209,9 @@ impl Evidence {
             looked: drift.is_some(),
             held_to: known.held_to.clone(),
             paragraphs: paragraphs.filter(|paragraph| !paragraph.safeguards.is_empty()).collect(),
-            drift: findings().filter(|finding| !unchecked(finding)).cloned().collect(),
+            drift: findings().filter(|finding| !not_covered(finding)).cloned().collect(),
             in_sync: drift.map_or(0, |drift| drift.in_sync),
-            unchecked: findings().filter(unchecked).count(),
+            not_covered: findings().filter(not_covered).count(),
             looks: looks(known.trail, &site),
             changes: changes(known.trail, &site),
             trail: Trail {
@@ -220,18 +238,25 @@ fn safeguard(rule: &Rule, assessment: &Assessment, drift: Option<&SiteDrift>) ->
         .filter(|finding| finding.rule == rule.id)
         .map(|finding| (finding.subject(), finding.bearing.clone()))
         .collect();
-    let drifted: BTreeSet<String> = drift
-        .into_iter()
-        .flat_map(|drift| &drift.findings)
-        .filter(|finding| matches!(finding.state, State::Drifted { .. }))
-        .filter(|finding| is_of(finding, &places))
-        .map(Finding::what)
-        .collect();
+    let reads = rule.reads();
+    let mut touched: BTreeMap<Standing, BTreeSet<String>> = BTreeMap::new();
+    for finding in drift.into_iter().flat_map(|drift| &drift.findings) {
+        let standing = match touch::touch(rule, &reads, &places, &assessment.site, finding) {
+            Some(Touch::Drifted) => Standing::Drifted,
+            Some(Touch::NotChecked) => Standing::NotChecked,
+            Some(Touch::Pending) => Standing::Pending,
+            // It says nothing against the rule.
+            Some(Touch::NotCovered) => Standing::Holds,
+            None => continue,
+        };
+        touched.entry(standing).or_default().insert(finding.what());
+    }
     let is_open = |(_, bearing): &(String, Bearing)| !matches!(bearing, Bearing::Excepted { .. });
+    let worst = [Standing::Drifted, Standing::NotChecked, Standing::Pending];
     let standing = if broken.iter().any(is_open) {
         Standing::Broken
-    } else if !drifted.is_empty() {
-        Standing::Drifted
+    } else if let Some(worst) = worst.into_iter().find(|standing| touched.contains_key(standing)) {
+        worst
     } else if !broken.is_empty() {
         Standing::Excepted
     } else if places.is_empty() {
@@ -239,6 +264,8 @@ fn safeguard(rule: &Rule, assessment: &Assessment, drift: Option<&SiteDrift>) ->
     } else {
         Standing::Holds
     };
+    let mut take = |standing: Standing| touched.remove(&standing).unwrap_or_default();
+    let why = assessment.not_applicable.get(&rule.id).copied();
     Safeguard {
         rule: rule.id.clone(),
         title: rule.title.clone(),
@@ -246,18 +273,14 @@ fn safeguard(rule: &Rule, assessment: &Assessment, drift: Option<&SiteDrift>) ->
         severity: rule.severity,
         protects: rule.protects.clone(),
         standing,
-        places,
         broken,
-        drifted: drifted.into_iter().collect(),
+        drifted: take(Standing::Drifted),
+        not_checked: take(Standing::NotChecked),
+        pending: take(Standing::Pending),
+        not_covered: take(Standing::Holds),
+        not_applicable: why.filter(|_| standing == Standing::NotApplicable),
+        places,
     }
-}
-
-/// Whether a finding is about one of these places: a stack's resource, or an item of a host, whatever its stage.
-fn is_of(finding: &Finding, places: &BTreeSet<String>) -> bool {
-    let host = finding.target.rsplit_once('/').map_or(finding.target.as_str(), |(host, _)| host);
-    places.contains(&format!("{}/{}", finding.target, finding.resource))
-        || places.contains(&format!("{host} {}", finding.resource))
-        || places.contains(&finding.target)
 }
 
 fn looks(trail: &Checked, site: &str) -> Vec<Look> {

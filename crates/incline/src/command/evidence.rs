@@ -6,6 +6,7 @@ use crate::look::{Looked, Looker, place};
 use crate::planner::digests;
 use crate::{audit, estate, live, safeguards, view};
 use incline_audit::check;
+use incline_model::drift::State;
 use incline_model::site::Site;
 use incline_render::ApiBy;
 use incline_safeguards::{Assessment, of_aws};
@@ -68,8 +69,14 @@ async fn work(common: &Common, options: &Options) -> Result<Exit, Failure> {
         std::fs::write(&path, text).map_err(Failure::file("write", &path))?;
         view::say(&format!("{}\n", path.display()))?;
     }
-    let is_sound = evidence.count(Standing::Broken) + evidence.count(Standing::Drifted) == 0;
-    Ok(if is_sound { Exit::Done } else { Exit::Differences })
+    let count = |standings: &[Standing]| standings.iter().map(|standing| evidence.count(*standing)).sum::<usize>();
+    let is_seen = evidence.drift.iter().all(|finding| !matches!(finding.state, State::NotChecked { .. }));
+    Ok(match count(&[Standing::Broken, Standing::Drifted, Standing::Pending]) {
+        // As for `drift`: what was not checked comes first.
+        _ if !is_seen || count(&[Standing::NotChecked]) > 0 => Exit::Failed,
+        0 => Exit::Done,
+        _ => Exit::Differences,
+    })
 }
 
 /// Adds what is true of what is deployed to what is true of what is asked for.

@@ -2,7 +2,7 @@
 use super::{moment, number, whole};
 use crate::evidence::{Change, Evidence, Safeguard, Standing};
 use crate::view::count;
-use incline_model::drift::Finding;
+use incline_model::drift::{Finding, class_name};
 use incline_safeguards::Bearing;
 use maud::{Markup, html};
 
@@ -24,6 +24,8 @@ pub(crate) fn page(evidence: &Evidence) -> String {
                 (number("hold", evidence.count(Standing::Holds), "good"))
                 (number("do not hold", evidence.count(Standing::Broken), "error"))
                 (number("drifted", evidence.count(Standing::Drifted), "error"))
+                (number("not checked", evidence.count(Standing::NotChecked), "error"))
+                (number("pending", evidence.count(Standing::Pending), "news"))
                 (number("excepted", evidence.count(Standing::Excepted), "news"))
                 (number("not applicable", evidence.count(Standing::NotApplicable), "good"))
             }
@@ -80,6 +82,8 @@ fn class(standing: Standing) -> &'static str {
         Standing::Holds => "holds",
         Standing::Broken => "broken",
         Standing::Drifted => "drifted",
+        Standing::NotChecked => "notChecked",
+        Standing::Pending => "pending",
         Standing::Excepted => "excepted",
         Standing::NotApplicable => "none",
     }
@@ -113,7 +117,14 @@ fn entry(safeguard: &Safeguard, evidence: &Evidence) -> Markup {
                         }
                     }
                 }
-                @for what in &safeguard.drifted { dt { "Drifted" } dd { code { (what) } } }
+                @for (name, list) in [
+                    ("Drifted", &safeguard.drifted),
+                    ("Not checked", &safeguard.not_checked),
+                    ("Pending", &safeguard.pending),
+                    ("Not covered", &safeguard.not_covered),
+                ] {
+                    @for what in list { dt { (name) } dd { code { (what) } } }
+                }
                 dt { "Checked" } dd { (moment(&evidence.at)) }
             }
         }
@@ -126,7 +137,7 @@ fn drift(evidence: &Evidence) -> Markup {
         @if evidence.looked {
             p {
                 (count(evidence.in_sync, "resource")) " in sync, " (count(evidence.drift.len(), "finding")) ", "
-                (count(evidence.unchecked, "resource")) " that nobody can check."
+                (count(evidence.not_covered, "resource")) " not covered."
             }
             @if !evidence.drift.is_empty() {
                 ul { @for finding in &evidence.drift { li { (line(finding)) } } }
@@ -156,7 +167,7 @@ fn drift(evidence: &Evidence) -> Markup {
 }
 
 fn line(finding: &Finding) -> Markup {
-    html! { (finding.state.class()) ": " code { (finding.what()) } }
+    html! { (class_name(finding.state.class())) ": " code { (finding.what()) } }
 }
 
 fn changes(evidence: &Evidence) -> Markup {
