@@ -1,4 +1,5 @@
-//! What an auditor is told of living hosts: rules that hold, and no longer hold once somebody has changed what they read, or once
+//! What an auditor is told of living hosts: rules that hold, and no longer hold once somebody has changed what they
+//! read, or once
 //! nobody can look. And what incline finds and leaves to a person.
 use super::*;
 use serde_json::Value;

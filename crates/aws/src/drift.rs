@@ -1,5 +1,7 @@
-//! What no longer holds: CloudFormation's own drift detection, reads of incline's own for what it cannot see, and what the
-//! inventory is ahead by. Nothing is changed. What is not covered and what was not checked are two things, and neither is in
+//! What no longer holds: CloudFormation's own drift detection, reads of incline's own for what it cannot see, and
+//! what the
+//! inventory is ahead by. Nothing is changed. What is not covered and what was not checked are two things, and
+//! neither is in
 //! sync: the first no API shows, the second could not be read this time.
 mod applied;
 mod compare;
@@ -23,7 +25,8 @@ use incline_model::plan::{SitePlan, Verb};
 use incline_model::site::Aws;
 use std::collections::BTreeSet;
 
-/// From what age on a machine image is told of, in days: Flatcar unpublishes its images after nine months, and a group that
+/// From what age on a machine image is told of, in days: Flatcar unpublishes its images after nine months, and a
+/// group that
 /// names one can then launch nothing.
 pub(crate) const OLD_IMAGE_DAYS: u64 = 183;
 /// How long before its end a certificate is told of, in days.
@@ -229,7 +232,8 @@ fn unsettled(observed: &Observed, plan: &SitePlan) -> Vec<Finding> {
     half_way.map(|(name, stack)| of_stack(name, State::NotChecked { why: why(&stack.status.0) })).collect()
 }
 
-/// How many resources are in sync; and of those that were not read, which are not covered and which were not checked. Of a stack that
+/// How many resources are in sync; and of those that were not read, which are not covered and which were not checked.
+/// Of a stack that
 /// was not checked, none is in sync: what else was read of it is a part.
 fn sorted(resources: &[Resource], seen: &BTreeSet<(String, String)>, findings: &[Finding]) -> (usize, Vec<Finding>) {
     let (mut in_sync, mut unseen) = (0, Vec::new());

@@ -1,4 +1,5 @@
-//! What runs on a node and no other item compares: further static pods, etcd's manifest, the cluster's authority, and how etcd is
+//! What runs on a node and no other item compares: further static pods, etcd's manifest, the cluster's authority, and
+//! how etcd is
 //! encrypted. incline makes none of it anew: etcd's data, the authority and the encryption key are the cluster itself.
 use super::{Judgement, Kind, Role, known};
 use crate::act::Act;
@@ -9,8 +10,10 @@ use crate::secret::Secrets;
 use incline_model::plan::PropertyChange;
 use serde::{Deserialize, Serialize};
 
-/// Set apart by a record separator: the static pods; digests of the authorities' certificates; how many keys encrypt etcd and the
-/// rest of that configuration; kubeadm's version, its status, and etcd's manifest as it would be and as it is. No key is told.
+/// Set apart by a record separator: the static pods; digests of the authorities' certificates; how many keys encrypt
+/// etcd and the
+/// rest of that configuration; kubeadm's version, its status, and etcd's manifest as it would be and as it is. No key
+/// is told.
 /// No (1) where the host is no whole member of a cluster. Words: role, kubeadm's configuration.
 const FILES: Topic = Topic {
     name: "clusterfiles",

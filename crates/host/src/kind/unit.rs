@@ -62,7 +62,8 @@ impl Unit {
         Some(Text::of_root(Path::below("/etc/systemd/system", &self.name), content))
     }
 
-    /// Files of this machine that extend the unit, of those that systemd names (systemd.unit(5)): what a distribution ships below
+    /// Files of this machine that extend the unit, of those that systemd names (systemd.unit(5)): what a distribution
+    /// ships below
     /// `/usr/lib`, and what extends all units alike, are not incline's matter.
     fn strays<'a>(&self, named: &'a str) -> Vec<&'a str> {
         let folder = format!("/{}.d/", self.name);

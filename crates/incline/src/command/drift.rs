@@ -101,7 +101,8 @@ fn show(drift: &Drift, options: &Options) -> Result<(), Failure> {
     view::say(&view::drift::text(&shown, options.full))
 }
 
-/// What was not checked comes before drift: a code of 2 says that all that is covered was checked. What is not covered has no
+/// What was not checked comes before drift: a code of 2 says that all that is covered was checked. What is not
+/// covered has no
 /// say in it.
 fn exit(drift: &Drift, zero: bool) -> Exit {
     if drift.count(NOT_CHECKED) > 0 {
@@ -142,7 +143,8 @@ fn merge(parts: &[PathBuf], into: &Path, exit_zero: bool) -> Result<Exit, Failur
     Ok(exit(&drift, exit_zero))
 }
 
-/// The shard that a site falls to, by rendezvous hashing (Thaler and Ravishankar 1998): with one shard more, only what falls to
+/// The shard that a site falls to, by rendezvous hashing (Thaler and Ravishankar 1998): with one shard more, only
+/// what falls to
 /// that one moves.
 fn owner(site: &str, shards: u32) -> u32 {
     (0..shards).max_by_key(|shard| incline_plan::digest(&format!("{shard} {site}"))).unwrap_or(0)

@@ -1,12 +1,15 @@
-//! Which findings of a look touch which rules. A rule is never said to hold where a finding may have changed what it reads: what
-//! runs is often not what was rendered, so that tables here say which rules stand behind what is found. They are coarse: a rule
+//! Which findings of a look touch which rules. A rule is never said to hold where a finding may have changed what it
+//! reads: what
+//! runs is often not what was rendered, so that tables here say which rules stand behind what is found. They are
+//! coarse: a rule
 //! that is touched may hold still.
 use incline_model::drift::{Finding, State};
 use incline_model::plan::is_of_tenant;
 use incline_safeguards::{Of, Reads, Rule};
 use std::collections::BTreeSet;
 
-/// Where findings of a type and property show what rules read of another type or property. An empty property is the whole.
+/// Where findings of a type and property show what rules read of another type or property. An empty property is the
+/// whole.
 const ALSO: [(&str, &str, &str, &str); 8] = [
     ("AWS::EC2::SecurityGroup", "SecurityGroupIngress", "AWS::EC2::SecurityGroupIngress", ""),
     ("AWS::EC2::SecurityGroup", "SecurityGroupEgress", "AWS::EC2::SecurityGroupEgress", ""),

@@ -6,7 +6,8 @@ use incline_model::fault::Fault;
 use incline_safeguards::{Assessment, Bearing, Catalogue};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-/// A check: a suite a site, a case a rule. What is excepted or not applicable is skipped; a site that was not judged is an error.
+/// A check: a suite a site, a case a rule. What is excepted or not applicable is skipped; a site that was not judged
+/// is an error.
 pub(crate) fn checked(
     catalogue: &Catalogue,
     faults: &[Fault],

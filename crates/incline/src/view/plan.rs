@@ -407,7 +407,8 @@ pub(crate) fn left(plan: &Plan) -> String {
     text
 }
 
-/// The summary of a plan without steps. That there is nothing to do is said only where all that is covered was looked at.
+/// The summary of a plan without steps. That there is nothing to do is said only where all that is covered was looked
+/// at.
 fn nothing_planned(plan: &Plan) -> String {
     let blocked = plan.blocked().count();
     if blocked > 0 {
