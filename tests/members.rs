@@ -58,13 +58,7 @@ fn pinned() -> PathBuf {
 
 /// The folder of the programs of the minor version before, and that version.
 fn before() -> (PathBuf, String) {
-    let folders = std::fs::read_dir(pinned()).unwrap().flatten().map(|entry| entry.path());
-    let mut older: Vec<PathBuf> = folders.filter(|path| path.join("kubeadm").exists()).collect();
-    older.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("v1.35.")));
-    older.sort();
-    let folder = older.pop().expect("no kubeadm of 1.35 in the testbed: run `cargo xtask test`");
-    let version = folder.file_name().unwrap().to_string_lossy().into_owned();
-    (folder, version)
+    (programs_before(), format!("v{}", VERSIONS[1]))
 }
 
 const PINNED: &str = "v1.36.3";

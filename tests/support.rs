@@ -90,6 +90,14 @@ pub fn testbed(name: &str) -> PathBuf {
     path
 }
 
+/// The pinned version of Kubernetes, and the minor version before, from which clusters are upgraded; each is built from its own source.
+pub const VERSIONS: [&str; 2] = ["1.36.3", "1.35.4"];
+
+/// The programs of the minor version before.
+pub fn programs_before() -> PathBuf {
+    testbed("kubernetes-before/bin")
+}
+
 /// The file by which tests reach what they share.
 pub fn fixture(name: &str) -> PathBuf {
     root().join("target/fixtures").join(name)

@@ -1,6 +1,5 @@
-//! What an auditor is told of living hosts: rules that hold, and no longer hold once somebody has changed what they
-//! read, or once
-//! nobody can look. And what incline finds and leaves to a person.
+//! Evidence over live hosts: rules that hold, and that hold no more once what they read is changed by hand or cannot be
+//! checked. And what incline finds and leaves to a person.
 use super::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,7 +8,7 @@ const INIT: &str = "/etc/incline/kubeadm/init.yaml";
 
 /// A site that is held to safeguards, with a file that rules read on each host.
 fn held(hosts: usize) -> Lab {
-    let lab = Lab::up("debian", hosts).unwrap();
+    let lab = Lab::up("debian", hosts);
     lab.items(&format!(
         "- directory: {{path: /etc/incline/kubeadm, mode: \"0700\"}}\n- file: {{path: {INIT}, mode: \"0600\", content: \"name: audit-policy-file\\nname: audit-log-path\\nreadOnlyPort: 0\\n\"}}\n\
          - file: {{path: /etc/motd, content: \"hello\\n\"}}\n"
@@ -71,7 +70,7 @@ fn a_rule_about_hosts_is_drifted_where_a_host_is() {
 #[test]
 #[ignore = "needs the testbed"]
 fn a_site_without_hosts_that_answer_is_not_as_the_inventories_say() {
-    let lab = Lab::up("debian", 2).unwrap();
+    let lab = Lab::up("debian", 2);
     lab.items("- file: {path: /etc/motd, content: hello}\n");
     lab.apply();
     let all = |output: &Output| stdout(output) + &stderr(output);
@@ -96,7 +95,7 @@ fn a_site_without_hosts_that_answer_is_not_as_the_inventories_say() {
 #[test]
 #[ignore = "needs the testbed"]
 fn a_false_tool_before_the_distributions_own_hides_nothing() {
-    let lab = Lab::up("debian", 1).unwrap();
+    let lab = Lab::up("debian", 1);
     lab.items("- file: {path: /etc/motd, content: \"hello\\n\"}\n");
     lab.apply();
     // It says of everything what the file had been.
@@ -115,7 +114,7 @@ fn a_false_tool_before_the_distributions_own_hides_nothing() {
 #[test]
 #[ignore = "needs the testbed"]
 fn what_a_person_must_put_back_is_named_and_no_success() {
-    let lab = Lab::up("debian", 1).unwrap();
+    let lab = Lab::up("debian", 1);
     lab.sh(
         1,
         "mkdir -p /etc/kubernetes/pki /etc/kubernetes/manifests

@@ -12,7 +12,6 @@ struct Site {
     lab: Lab,
     configuration: tempfile::TempDir,
     mirror: Child,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl Drop for Site {
@@ -20,19 +19,6 @@ impl Drop for Site {
         let _ = self.mirror.kill();
         let _ = self.mirror.wait();
     }
-}
-
-/// The programs of the minor version before, in the testbed, and that version: one whose images the mirror has.
-fn older() -> (PathBuf, String) {
-    let folders = std::fs::read_dir(testbed("kubernetes/bin")).unwrap().flatten().map(|entry| entry.path());
-    let mut older: Vec<PathBuf> = folders.filter(|path| path.join("kubelet").exists()).collect();
-    older.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("v1.35.")));
-    let images = std::fs::read_to_string(testbed("kubernetes/mirror/images.txt")).unwrap();
-    older.retain(|path| images.contains(&format!("kube-apiserver {} ", path.file_name().unwrap().to_string_lossy())));
-    older.sort();
-    let folder = older.pop().expect("no kubelet of 1.35 in the testbed: run `cargo xtask test`");
-    let version = folder.file_name().unwrap().to_string_lossy().into_owned();
-    (folder, version)
 }
 
 /// The scripts that talk to AWS, and what stands for them: the volume is a folder that outlives the root disk.
@@ -57,8 +43,7 @@ const STAND_INS: [(&str, &str); 5] = [
 
 impl Site {
     fn up() -> Self {
-        let alone = alone();
-        let lab = Lab::up("node", 1).expect("no hosts can be made on this machine");
+        let lab = Lab::up("node", 1);
         let rendered = crate::peers::rendered();
         let (_, configuration) = crate::peers::node_configurations(rendered.path())
             .into_iter()
@@ -67,12 +52,12 @@ impl Site {
         let mirror = lab
             .command("python3")
             .arg(root().join("tests/testbed/kubernetes/mirror.py"))
-            .arg(testbed("kubernetes/mirror"))
+            .arg(testbed("mirror"))
             .args(["10.99.0.1", "80"])
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        Self { configuration: crate::peers::apply(&configuration), lab, mirror, _alone: alone }
+        Self { configuration: crate::peers::apply(&configuration), lab, mirror }
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -91,7 +76,7 @@ impl Site {
 
     /// A root disk as Ignition and the system extension leave it, but for what this kernel and this network lack.
     fn root_disk(&self, programs: &Path, change: impl Fn(&str) -> String) {
-        let bin = testbed("kubernetes/bin");
+        let bin = testbed("mirror/bin");
         for program in ["kubeadm", "kubectl", "kubelet"] {
             self.copy(&programs.join(program), "/usr/bin");
         }
@@ -210,7 +195,7 @@ impl Site {
 #[test]
 #[ignore = "needs the testbed"]
 fn a_member_is_upgraded_by_its_replacement_and_its_certificates_are_renewed() {
-    let (older_programs, older) = older();
+    let (older_programs, older) = (programs_before(), format!("v{}", VERSIONS[1]));
     let site = Site::up();
     let with_older = |text: &str| {
         text.replace(&format!("kubernetesVersion: {PINNED:?}"), &format!("kubernetesVersion: {older:?}"))

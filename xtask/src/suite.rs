@@ -18,9 +18,11 @@ use std::process::{Command, Stdio};
 const LONG: &str = "::long::";
 
 /// What a test needs of the machine beyond what [`testbed::prepare`] installs, by the beginning of its name.
-const NEEDS: [(&str, Need); 4] = [
+const NEEDS: [(&str, Need); 6] = [
     ("hosts::cluster::", Need::Clusters),
+    ("hosts::replaced::", Need::Clusters),
     ("hosts::", Need::Hosts),
+    ("members::", Need::Kubernetes),
     ("peers::kubeadm_", Need::Kubernetes),
     ("scripts::", Need::Kubernetes),
 ];

@@ -383,16 +383,17 @@ pub(crate) fn fetched(site: &Aws) -> Vec<Fetched> {
         source: artifact.source.to_string(),
         at: Origin::Object { bucket: bucket.clone(), key: mirror_key(artifact), size: artifact.size },
     });
-    let images = pins.images.iter().filter_map(|(name, image)| Some((name, image.pinned()?))).map(|(name, image)| Fetched {
-        name: name.to_owned(),
-        source: image.source.to_string(),
-        at: Origin::Image {
-            registry: registry.to_owned(),
-            repository: format!("{below}/{name}"),
-            tag: image.tag.to_string(),
-            digest: image.digest.to_string(),
-        },
-    });
+    let images =
+        pins.images.iter().filter_map(|(name, image)| Some((name, image.pinned()?))).map(|(name, image)| Fetched {
+            name: name.to_owned(),
+            source: image.source.to_string(),
+            at: Origin::Image {
+                registry: registry.to_owned(),
+                repository: format!("{below}/{name}"),
+                tag: image.tag.to_string(),
+                digest: image.digest.to_string(),
+            },
+        });
     artifacts.chain(images).collect()
 }
 

@@ -243,9 +243,6 @@ fn within(limit: Duration, is_so: impl Fn() -> bool) {
     }
 }
 
-/// The pinned version, and the minor version before, from which it is upgraded; each is built from its own source.
-const VERSIONS: [&str; 2] = ["1.36.3", "1.35.4"];
-
 /// Asks etcd.
 const ETCDCTL: &str = "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt \
                    --cert=/etc/kubernetes/pki/etcd/server.crt --key=/etc/kubernetes/pki/etcd/server.key";
