@@ -136,7 +136,8 @@ mod tests {
             roll: Roll::CloudFormation,
         };
         let site = "site".parse().unwrap();
-        let desired = Desired { site, stacks: vec![stack], artifacts: Vec::new(), notes: Vec::new() };
+        let desired =
+            Desired { site, stacks: vec![stack], artifacts: Vec::new(), fetched: Vec::new(), notes: Vec::new() };
         let mut observed = Observed::default();
         observed.stacks.insert(name.to_owned(), DeployedStack::from_template(json!({ "Resources": {} })));
         let mut plan = SitePlan {
@@ -148,6 +149,7 @@ mod tests {
             blocked: vec![Blocked { target: "site-busy".to_owned(), ..blocked() }],
             seen: BTreeMap::new(),
             notes: Vec::new(),
+            missing: Vec::new(),
             drift: None,
         };
         let drift = SiteDrift { site: "site".to_owned(), findings, ..SiteDrift::default() };
@@ -156,7 +158,14 @@ mod tests {
     }
 
     fn blocked() -> Blocked {
-        Blocked { target: String::new(), cause: String::new(), details: Vec::new(), hint: String::new(), busy: false }
+        Blocked {
+            target: String::new(),
+            cause: String::new(),
+            details: Vec::new(),
+            hint: String::new(),
+            busy: false,
+            refused: None,
+        }
     }
 
     fn finding(target: &str, kind: &str, state: State) -> Finding {
