@@ -12,7 +12,7 @@ fn a_site_is_made_in_an_account_that_was_never_used() {
     let text = aws.applied();
     assert!(text.contains("service-linked role AWSServiceRoleForAutoScaling"), "{text}");
     assert_eq!(made(&aws), 1);
-    assert!(aws.ends(&["plan", "--detailed-exitcode"], 0).contains("Nothing to do."));
+    assert!(aws.ends(&["plan", "--detailed-exitcode"], 0).contains("No changes."));
     // Nothing asks for it again, nor where another site of the account was there before.
     aws.edit("clinic.yaml", "network:\n", "encryption: {rotationDays: 300}\nnetwork:\n");
     aws.applied();

@@ -40,11 +40,17 @@ fn succeeded(output: &Output, what: &str) {
     assert!(output.status.success(), "{what}: {}{}", stdout(output), stderr(output));
 }
 
+/// Where a lab is noted while it lasts: `cargo xtask test` ends the labs of tests that were ended themselves.
+fn note(folder: &Path) -> PathBuf {
+    root().join("target/labs").join(folder.file_name().unwrap())
+}
+
 impl Drop for Lab {
     fn drop(&mut self) {
         if !self.is_ours {
             return;
         }
+        let _ = std::fs::remove_file(note(&self.folder));
         if is_kept() {
             let (script, folder) = (root().join("tests/testbed/hosts/lab.sh"), self.folder.display());
             println!("kept: {folder}, a lab of {} hosts", self.count);
@@ -62,6 +68,8 @@ impl Lab {
     fn up(kind: &str, count: usize) -> Self {
         let folder = tempfile::Builder::new().prefix("lab").rand_bytes(5).tempdir().unwrap().keep();
         let lab = Self { folder, is_ours: true, count, environment: Vec::new() };
+        std::fs::create_dir_all(root().join("target/labs")).unwrap();
+        std::fs::write(note(&lab.folder), lab.folder.to_str().unwrap()).unwrap();
         let tree = testbed(if kind == "vm" { "debian-vm" } else { "debian" });
         let output = script().arg("up").arg(&lab.folder).arg(tree).args([kind, &count.to_string()]).output().unwrap();
         succeeded(&output, "the lab comes up");

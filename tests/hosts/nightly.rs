@@ -64,6 +64,7 @@ impl Estate {
                 .envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", "4570"), ("MINISTACK_ACCOUNT_ID", "123456789012")])
                 .env("FAULTS", lab.path("faults.json"))
                 .env("REQUEST_LOG", lab.path("requests"))
+                .env("BROUGHT", lab.path("inventories/incline.lock"))
                 .env("CFN_SCHEMAS", schemas.join("site-packages/cfnlint/data/schemas")),
         );
         for port in ["4601", "4602"] {

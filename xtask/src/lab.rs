@@ -23,6 +23,18 @@ fn script() -> Command {
     Command::new(root().join("tests/testbed/hosts/lab.sh"))
 }
 
+/// Ends the labs of tests that were ended before they could do so. Tests note their labs below `target/labs`.
+pub(crate) fn end_leftovers() {
+    for note in std::fs::read_dir(root().join("target/labs")).into_iter().flatten().flatten() {
+        if let Ok(folder) = std::fs::read_to_string(note.path()) {
+            println!("ending {folder}, a lab whose test was ended");
+            let _ = script().arg("down").arg(&folder).status();
+            let _ = Command::new("rm").args(["-rf", "--one-file-system", &folder]).status();
+        }
+        let _ = std::fs::remove_file(note.path());
+    }
+}
+
 /// Writes a file, and makes the folder that it stands in.
 pub(crate) fn write(path: impl AsRef<Path>, text: &str) -> Outcome {
     let path = path.as_ref();

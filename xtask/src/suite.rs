@@ -210,7 +210,7 @@ fn round(names: &[String], program: &Path, options: &Options) -> Result<Report, 
     if names.is_empty() {
         return Ok(Report::default());
     }
-    let _fixtures = Fixtures::start(names, program, options.keep)?;
+    let fixtures = Fixtures::start(names, program, options.keep)?;
     let mut nextest = nextest("run")?;
     let expression = names.iter().map(|name| format!("test(={name})")).collect::<Vec<_>>().join(" + ");
     nextest.args(["--no-fail-fast", "--filterset", &expression]);
@@ -219,6 +219,8 @@ fn round(names: &[String], program: &Path, options: &Options) -> Result<Report, 
     }
     let _ = std::fs::remove_file(junit());
     let status = nextest.status().map_err(|error| format!("cargo-nextest cannot be run: {error}"))?;
+    drop(fixtures);
+    crate::lab::end_leftovers();
     let report = Report::read(&junit())?;
     if !status.success() && report.failed().is_empty() {
         return Err(format!("cargo-nextest ended with {status}"));

@@ -111,14 +111,14 @@ impl Cluster {
         std::fs::write(self.lab.path("inventories/lab.yaml"), text).unwrap();
     }
 
-    /// Pins what the mirror has, by incline's own command.
+    /// Pins what the mirror has for both versions, by incline's own command: where there are no inventories, since a site needs one.
     fn lock(&self) {
+        let folder = tempfile::tempdir().unwrap();
         let pin = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_incline"));
-            command.arg("--inventories").arg(self.lab.path("inventories")).arg("lock").args(arguments);
+            command.arg("--inventories").arg(folder.path()).arg("lock").args(arguments);
             succeeded(&command.output().unwrap(), "what the mirror has is pinned");
         };
-        std::fs::remove_file(self.lab.path("inventories/incline.lock")).unwrap();
         // What is not named after a version serves both.
         let of = |name: &str| VERSIONS.into_iter().find(|version| name.ends_with(version));
         for version in VERSIONS {
@@ -142,9 +142,11 @@ impl Cluster {
                 pin(&[&["image", words[0], words[1], words[2]], &kubernetes[..], &source[..]].concat());
             }
         }
+        std::fs::copy(folder.path().join("incline.lock"), self.lab.path("inventories/incline.lock")).unwrap();
     }
 
-    /// The site's templates, but for what this kernel does not have: bridge filtering, and control groups of version 2.
+    /// The site's templates, but for what this kernel does not have: modules to load (bridge filtering is built in), and control groups
+    /// of version 2.
     fn templates(&self) {
         let _ = std::fs::remove_dir_all(self.lab.path("templates"));
         let files = self.lab.path("templates/ignition/files");

@@ -253,14 +253,14 @@ fn tampering_is_found_and_repaired() {
     cluster.ready(4);
     assert!(!lets_in(3) && !lets_in(4));
     // What only a person may put back is named for each host, and holds up nothing else.
-    cluster.on(4, "echo '# a static pod' >/etc/kubernetes/manifests/shell.yaml");
+    cluster.on(4, "mkdir -p /etc/kubernetes/manifests && echo '# a static pod' >/etc/kubernetes/manifests/shell.yaml");
     cluster.on(3, "cd /etc/kubernetes && cp encryption.yaml /root && sed -i '/identity/d; s/  providers:/  providers:\\n  - identity: {}/' encryption.yaml && cp manifests/etcd.yaml /root && sed -i s/client-cert-auth=true/client-cert-auth=false/ manifests/etcd.yaml");
     let said = stdout(&lab.incline(&["drift", "lab"]));
     for name in ["static pod shell.yaml", "encryption.yaml", "etcd.yaml: - --client-cert-auth=true"] {
         assert!(said.contains(name), "{name} is not in:\n{said}");
     }
     assert_eq!(lab.incline(&["apply", "--yes", "lab"]).status.code(), Some(2));
-    cluster.on(4, "rm /etc/kubernetes/manifests/shell.yaml");
+    cluster.on(4, "rm -r /etc/kubernetes/manifests");
     cluster.on(3, "cp /root/encryption.yaml /etc/kubernetes/ && cp /root/etcd.yaml /etc/kubernetes/manifests/");
     within(Duration::from_secs(150), || lab.incline(&["drift", "lab"]).status.success());
 }

@@ -157,6 +157,8 @@ node() { # lab number
     mkdir -p old
     pivot_root . old
     umount -l /old
+    # As systemd leaves it on a machine. On a private tree the kubelet mounts its folder over what is mounted in it.
+    mount --make-rshared /
     exec env -i container=incline PATH=/usr/sbin:/usr/bin:/sbin:/bin \
       "SYSTEMD_PROC_CMDLINE=systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1" \
       /lib/systemd/systemd --log-target=console' sh "$1/$2" "$2" "$GROUPS_OF_NODES"
