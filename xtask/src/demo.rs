@@ -23,8 +23,10 @@ const STEPS: [&str; 3] = [
     "build: incline, a development build",
 ];
 
-/// The acts, in order: a title, and what to look at.
-const ACTS: [(&str, &str, fn(&Stage) -> Outcome); 9] = [
+/// An act: its title, what to look at, and what it does.
+type Act = (&'static str, &'static str, fn(&Stage) -> Outcome);
+
+const ACTS: [Act; 9] = [
     (
         "Plan two sites in two AWS accounts",
         "each stack by stage; what is reachable from the internet; the worst impact",
