@@ -4,6 +4,17 @@ use super::*;
 
 #[test]
 #[ignore = "needs the testbed"]
+fn a_site_is_destroyed_and_founded_again_from_a_snapshot() {
+    let cluster = Cluster::up(1, 1, VERSIONS[0]);
+    succeeded(&cluster.lab.incline(&["apply", "--yes", "lab"]), "the cluster is made");
+    cluster.ready(2);
+    what_a_snapshot_holds_is_restored(&cluster, 1);
+    the_site_is_destroyed(&cluster);
+    a_lost_cluster_is_founded_again(&cluster);
+}
+
+#[test]
+#[ignore = "needs the testbed"]
 fn three_members_are_upgraded_changed_and_restored() {
     let cluster = Cluster::up(3, 1, VERSIONS[1]);
     succeeded(&cluster.lab.incline(&["apply", "--yes", "lab"]), "the cluster is made");

@@ -1,10 +1,10 @@
-//! The life of a small cluster: made in spite of interruptions, upgraded, restored and destroyed.
+//! The life of a small cluster: made in spite of interruptions, upgraded and restored.
 use super::acts::*;
 use super::*;
 
 #[test]
 #[ignore = "needs the testbed"]
-fn it_is_made_after_interruptions_upgraded_restored_and_destroyed() {
+fn it_is_made_after_interruptions_upgraded_and_restored() {
     // Nothing balances its API at first.
     let cluster = Cluster::up(1, 1, VERSIONS[1]);
     let lab = &cluster.lab;
@@ -19,6 +19,4 @@ fn it_is_made_after_interruptions_upgraded_restored_and_destroyed() {
     // The worker twice: the first time, it could not be upgraded.
     assert_eq!(cluster.drained(), ["10.99.1.1", "10.99.1.2"]);
     what_a_snapshot_holds_is_restored(&cluster, 1);
-    the_site_is_destroyed(&cluster);
-    a_lost_cluster_is_founded_again(&cluster);
 }
