@@ -183,14 +183,8 @@ kubeadm_or_fail init /etc/incline/kubeadm/init.yaml
 revoke ''"#;
 
 /// What etcd holds on a disk of its own is that disk's matter: kubeadm would empty it, whoever keeps the disk.
-///
-/// kubeadm gives a container two seconds to stop, and passes over those that take longer (`cmd/kubeadm/app/util/runtime`): what is left
-/// is ended here.
 const RESET: &str =
     "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock --skip-phases remove-etcd-member || exit
-for task in $(ctr --namespace k8s.io tasks list --quiet 2>/dev/null); do
-  ctr --namespace k8s.io tasks delete --force \"$task\" >/dev/null 2>&1
-done
 rm -rf /etc/kubernetes /var/lib/incline/joining /var/lib/incline/upgrading /var/lib/incline/settings || exit
 if ! mountpoint -q /var/lib/etcd; then rm -rf /var/lib/etcd; fi";
 
